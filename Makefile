@@ -1,0 +1,172 @@
+# enma - one non-recursive GNU Makefile.
+#
+#   make            build everything under build/
+#   make run        install what is missing, build, start enma and show one message going through
+#   make check      install what is missing, build, run all tests
+#   make SAN=address,undefined check       the same under sanitizers, in a build folder of its own
+#   make SAN=thread check
+#   make bench      throughput, CPU and memory, beside a null filter in the same run
+#   make install DESTDIR= PREFIX=/usr/local
+#
+# There is no configure step: pkg-config names the libraries, run-time settings do the rest.
+
+PREFIX     ?= /usr/local
+SBINDIR    ?= $(PREFIX)/sbin
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/enma
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR    ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(PREFIX)/lib/systemd/system)
+
+VERSION := 2.0.0
+SAN     ?=
+comma   := ,
+B       ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+
+CC       ?= cc
+CFLAGS   ?= -O2 -g
+STD      := -std=c11 -D_GNU_SOURCE
+WARN     := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wundef
+HARD     := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+LINKHARD := -pie -Wl,-z,relro,-z,now
+ifdef CI
+WARN     += -Werror
+endif
+ifneq ($(SAN),)
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+CPPFLAGS += -DENMA_ARENA_MALLOC=1
+endif
+
+# Packages whose flags are needed, by what links them.  libmilter has no .pc file.
+PKG_COMMON := libunbound libevent libidn2 openssl
+PKG_MASTER := libsystemd
+PKG_TOOLS  := jansson
+PKG_TEST   := cmocka jansson
+pc_cflags   = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pc_libs     = $(shell pkg-config --libs $(1) 2>/dev/null)
+ALL_CFLAGS  = $(STD) $(WARN) $(HARD) $(SANFLAGS) $(CFLAGS) -pthread -I. -I$(B) $(CPPFLAGS)
+ALL_LDFLAGS = $(LINKHARD) $(SANFLAGS) $(LDFLAGS) -pthread
+LIB_COMMON := $(call pc_libs,$(PKG_COMMON))
+LIB_TOOLS  := $(call pc_libs,$(PKG_TOOLS))
+
+COMMON_SRC := $(sort $(wildcard common/*/*.c) $(wildcard cache/*.c))
+# The daemon: supervisor and worker roles in one program.  Files named <tool>*.c are tools of their own.
+ENMA_SRC   := $(sort $(filter-out master/enmactl%,$(wildcard master/*.c)) \
+                     $(filter-out worker/enmacheck%,$(wildcard worker/*.c)))
+CTL_SRC    := $(sort $(wildcard master/enmactl*.c))
+# enmacheck runs the worker's own policy and printing, without a milter.
+CHECK_SRC  := $(sort $(wildcard worker/enmacheck*.c) $(wildcard worker/policy.c) $(wildcard worker/report.c))
+UNIT       := $(patsubst t/unit/%.c,$(B)/t/%,$(sort $(wildcard t/unit/test_*.c)))
+TOOLS      := $(patsubst t/tools/%.c,$(B)/t/%,$(sort $(wildcard t/tools/*.c)))
+FUZZ       := $(patsubst t/fuzz/%.c,$(B)/t/%,$(sort $(wildcard t/fuzz/fuzz_*.c)))
+PROGRAMS   := $(B)/enma $(B)/enmactl $(B)/enmacheck
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+
+.PHONY: all run check check-unit check-programs bench bench-tools docs lint fuzz install uninstall clean deps test-tools
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS)
+
+$(B)/libenma.a: $(call obj,$(COMMON_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/enma: $(call obj,$(ENMA_SRC)) $(B)/libenma.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmilter $(call pc_libs,$(PKG_MASTER)) $(LIB_COMMON)
+
+$(B)/enmactl: $(call obj,$(CTL_SRC)) $(B)/libenma.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_TOOLS) $(LIB_COMMON)
+
+$(B)/enmacheck: $(call obj,$(CHECK_SRC)) $(B)/libenma.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_TOOLS) $(LIB_COMMON)
+
+$(B)/%.o: %.c | $(B)/version.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/version.h: Makefile
+	@mkdir -p $(@D)
+	@printf '#define ENMA_VERSION "%s"\n#define ENMA_SYSCONFDIR "%s"\n' '$(VERSION)' '$(SYSCONFDIR)' > $@.new
+	@cmp -s $@.new $@ 2>/dev/null && rm $@.new || mv $@.new $@
+	@touch $@
+
+# ---- tests -----------------------------------------------------------------------------------
+# A unit test that needs a file of worker/ or master/ names it: UNIT_EXTRA_test_policy = worker/policy.c
+UNIT_EXTRA_test_policy   := worker/policy.c
+UNIT_EXTRA_test_report   := worker/report.c worker/policy.c
+UNIT_EXTRA_test_brake    := master/brake.c
+
+$(UNIT): $(B)/t/%: $(B)/t/unit/%.o $(B)/libenma.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libenma.a $(call pc_libs,$(PKG_TEST)) $(LIB_COMMON)
+$(foreach u,$(notdir $(UNIT)),$(if $(UNIT_EXTRA_$(u)),$(eval $(B)/t/$(u): $(call obj,$(wildcard $(UNIT_EXTRA_$(u)))))))
+
+$(TOOLS): $(B)/t/%: $(B)/t/tools/%.o $(B)/libenma.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libenma.a $(if $(findstring nullmilter,$@),-lmilter) $(call pc_libs,$(PKG_TEST)) $(LIB_COMMON)
+
+# `make check` replays the corpus through every fuzz target; `make fuzz` searches with libFuzzer (clang).
+$(FUZZ): $(B)/t/%: $(B)/t/fuzz/%.o $(B)/t/fuzz/replay.o $(B)/libenma.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_COMMON)
+
+test-tools: $(TOOLS) $(UNIT) $(FUZZ)
+
+deps:
+	@scripts/deps build
+
+# Everything below is started by a fresh make, so that pkg-config is asked again after the installation.
+check:
+	@scripts/deps check
+	@$(MAKE) --no-print-directory SAN=$(SAN) check-programs
+	@SAN=$(SAN) ENMA_BUILD=$(B) scripts/check
+
+check-programs: all test-tools
+
+run:
+	@scripts/deps build
+	@$(MAKE) --no-print-directory all
+	@ENMA_BUILD=$(B) scripts/run
+
+bench:
+	@scripts/deps check
+	@$(MAKE) --no-print-directory all test-tools
+	@ENMA_BUILD=$(B) perl -It/lib t/bench/bench.pl
+
+fuzz:
+	@scripts/fuzz
+
+# Generated text: the sample configuration and the options part of enma.conf(5).
+docs: all
+	@ENMA_BUILD=$(B) scripts/gen-docs
+
+lint:
+	@scripts/check-layers
+	@mandoc -Tlint -Wwarning doc/*.1 doc/*.5 doc/*.8
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/enma $(DESTDIR)$(DOCDIR) \
+	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR)
+	install -m 755 $(B)/enma $(B)/enmactl $(DESTDIR)$(SBINDIR)
+	install -m 755 $(B)/enmacheck $(DESTDIR)$(BINDIR)
+	install -m 644 doc/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 doc/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8
+	install -m 644 README.md README.ja.md LICENSE CHANGES doc/*.md $(DESTDIR)$(DOCDIR)
+	sed -e 's|@SBINDIR@|$(SBINDIR)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' etc/enma.service > $(DESTDIR)$(UNITDIR)/enma.service
+	install -m 644 etc/enma.conf $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf.sample
+	test -e $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf || \
+	    install -m 644 etc/enma.conf $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/enma $(DESTDIR)$(SBINDIR)/enmactl $(DESTDIR)$(BINDIR)/enmacheck
+	rm -f $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard doc/*.1)) \
+	    $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard doc/*.5)) \
+	    $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard doc/*.8))
+	rm -f $(DESTDIR)$(UNITDIR)/enma.service $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf.sample
+	rm -rf $(DESTDIR)$(DOCDIR)
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
