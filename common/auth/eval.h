@@ -1,0 +1,49 @@
+/*
+ * eval - the one entry to all mechanisms: message + connection + answers + options + time -> verdict, or questions.
+ *
+ * Used by the worker, enmacheck, the tests and the fuzzers alike.  The order of calls:
+ *
+ *	eval_init(&e, arena, &facts, &options, budget);         at MAIL FROM
+ *	rc = eval_run(&e);                                      RC_OK: e.verdict is final; RC_WAIT: e.questions has new ones
+ *	... answer e.questions (lookup.h) ...
+ *	rc = eval_run(&e);                                      only mechanisms that are not done run again
+ *	eval_close(&e); rc = eval_run(&e);                      deadline passed: ends with RC_OK, temperror where answers are missing
+ *
+ * All memory is the arena's; facts and options are borrowed and must outlive the eval.
+ * owner: lead
+ */
+#ifndef ENMA_AUTH_EVAL_H
+#define ENMA_AUTH_EVAL_H
+
+#include "common/auth/verdict.h"
+#include "common/mail/path.h"
+
+struct eval_facts {
+	struct ip client;               /* unset: unix socket or unknown */
+	struct span helo;               /* as the client said it; absent: none was said */
+	bool is_local_submission;       /* not received by SMTP: SPF has no meaning, result none */
+	struct path sender;
+	struct span receiver;           /* our host name */
+	int64_t now_s;
+};
+
+struct eval_options {
+	bool spf, spf_helo, spf_explanation;
+	unsigned spf_void_limit;
+};
+
+struct eval {
+	struct arena *arena;
+	const struct eval_facts *facts;
+	const struct eval_options *options;
+	struct questions questions;
+	struct verdict verdict;
+	bool spf_mailfrom_done, spf_helo_done;
+	struct spf_trace *trace_mailfrom, *trace_helo;  /* enmacheck; NULL otherwise */
+};
+
+void eval_init(struct eval *e, struct arena *a, const struct eval_facts *facts, const struct eval_options *options, size_t budget);
+NODISCARD enum rc eval_run(struct eval *e);
+void eval_close(struct eval *e);
+
+#endif

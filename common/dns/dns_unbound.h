@@ -1,0 +1,27 @@
+/*
+ * dns_unbound - libunbound behind dns_source: one context on one libevent thread of its own.
+ *
+ * Create it after fork/exec, one per process.  ask() may be called from any thread: a batch is queued and the loop woken once.
+ * The settings that keep one silent name from hurting all others are made here (reason beside each in the .c).
+ */
+#ifndef ENMA_DNS_DNS_UNBOUND_H
+#define ENMA_DNS_DNS_UNBOUND_H
+
+#include "common/dns/dns.h"
+
+struct dns_unbound_options {
+	const char *const *forward;     /* ADDRESS[@PORT]; n of them */
+	size_t forward_count;
+	bool is_recursive;              /* from the root; forwarders and resolv.conf are not used */
+	const char *resolvconf;         /* used when there are no forwarders and not recursive */
+	struct span trust_anchor;       /* contents of a trust anchor file (DS or DNSKEY lines); empty: no validation */
+};
+
+/* RC_OK; RC_SYNTAX (a forwarder or anchor libunbound refuses) or RC_TEMP with a one-line reason in why. */
+NODISCARD enum rc dns_unbound_create(const struct dns_unbound_options *o, struct dns_source **out, char *why, size_t size);
+/* For checking settings without starting anything: RC_OK or RC_SYNTAX with a reason. */
+NODISCARD enum rc dns_unbound_check(const struct dns_unbound_options *o, char *why, size_t size);
+/* Called on the loop thread about once a second while set (heartbeat). */
+void dns_unbound_on_beat(struct dns_source *src, void (*beat)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * procfd - what a child process finds when it starts: the whole contract between the supervisor and its children.
+ *
+ * The supervisor (the program run as `enma`) starts children by fork and exec of itself as `enma -x ROLE`, so each has a clean heap, an
+ * address layout of its own and nothing inherited by accident: every descriptor above 2 that is not in this list is
+ * closed on exec.
+ *
+ *  fd  name            what                                                                                who has it
+ *   0  standard input  /dev/null                                                                           all
+ *  1,2 output          of the supervisor, or /dev/null once it is a daemon                                 all
+ *   3  PROCFD_STATUS   SOCK_SEQPACKET pair: frames of status.h, both ways; EOF = the supervisor is gone    all
+ *   4  PROCFD_CONF     sealed memfd: snapshot.h, one generation's configuration and files                  all
+ *   5  PROCFD_BOARD    sealed memfd (size fixed): board.h, this child's slot of counters                   all
+ *   6  PROCFD_LISTEN   the milter listener, O_NONBLOCK, shared with the other workers of its group         worker
+ *   7  PROCFD_LOG      log file opened O_APPEND by the supervisor; /dev/null when there is none            all
+ *
+ * Command line: enma -x worker -g GENERATION -n SLOT -G GROUP
+ * The child drops its privileges itself (to milter.user, PROCFD_CONF) before it reads anything from outside.
+ * Exit codes: 0 asked to go; 75 (EX_TEMPFAIL) could not start, may work later; 78 (EX_CONFIG) cannot work with this configuration;
+ * 70 (EX_SOFTWARE) gave itself up (stuck).
+ * owner: lead
+ */
+#ifndef ENMA_IPC_PROCFD_H
+#define ENMA_IPC_PROCFD_H
+
+enum {
+	PROCFD_STATUS = 3,
+	PROCFD_CONF = 4,
+	PROCFD_BOARD = 5,
+	PROCFD_LISTEN = 6,
+	PROCFD_LOG = 7,
+	PROCFD_END = 8,         /* first number not in the contract */
+};
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * status - frames between the supervisor and a child, over PROCFD_STATUS (SOCK_SEQPACKET: one frame, one packet).
+ *
+ * Neither side trusts the other: a frame of another size, magic, version or generation, or an unknown kind, is logged and ignored.
+ * Fields are in host order: both ends are the same program on the same host.
+ * owner: lead
+ */
+#ifndef ENMA_IPC_STATUS_H
+#define ENMA_IPC_STATUS_H
+
+#include "common/base/defs.h"
+#include "common/base/rc.h"
+
+enum status_kind {
+	/* child -> supervisor */
+	STATUS_READY = 1,       /* configuration, resolver and listener are good; value unused */
+	STATUS_RETIRING = 2,    /* accepts no more sessions, will exit when the last is done; value: enum status_why */
+	STATUS_FAILED = 3,      /* cannot start; text says why in one line; exits next */
+	/* supervisor -> child */
+	STATUS_DRAIN = 16,      /* stop accepting, finish, exit; value: seconds until it must be over */
+	STATUS_LOG_REOPEN = 17, /* carries a new descriptor for PROCFD_LOG (SCM_RIGHTS) */
+};
+enum status_why { STATUS_WHY_SESSIONS = 1, STATUS_WHY_RSS = 2, STATUS_WHY_ORPHAN = 3 };
+
+enum { STATUS_MAGIC = 0x454e4d41, STATUS_VERSION = 1, STATUS_TEXT_MAX = 400 };
+
+struct status_frame {
+	uint32_t magic;
+	uint16_t version, kind;
+	uint64_t generation;
+	int64_t value;
+	char text[STATUS_TEXT_MAX];     /* NUL-terminated */
+};
+
+/* fd_to_pass: -1 for none.  RC_OK; RC_TEMP (EAGAIN: the other side does not read); RC_NONE (the other side is gone). Never blocks, never
+ * raises SIGPIPE. */
+NODISCARD enum rc status_send(int fd, enum status_kind kind, uint64_t generation, int64_t value, const char *text, int fd_to_pass);
+/* RC_OK: *out is checked (magic, version, size, text terminated).  RC_NONE: EOF.  RC_TEMP: nothing there now.  RC_SYNTAX: a bad frame was
+ * read and dropped; why gives a reason.  *fd_out: a descriptor that came along, or -1 (the caller closes it). */
+NODISCARD enum rc status_receive(int fd, struct status_frame *out, int *fd_out, const char **why_out);
+
+#endif

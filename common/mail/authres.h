@@ -1,0 +1,81 @@
+/*
+ * authres - the Authentication-Results field (RFC 8601): parse, recognise as ours, print.
+ *
+ * Printing is spoof-safe: a value from outside is emitted only as token, quoted-string or comment text with CR, LF, NUL, control bytes,
+ * invalid UTF-8, '"', '\\' and parentheses made harmless.
+ * owner: lead
+ */
+#ifndef ENMA_MAIL_AUTHRES_H
+#define ENMA_MAIL_AUTHRES_H
+
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/rc.h"
+#include "common/base/span.h"
+
+enum {
+	AUTHRES_LINE = 78,              /* fold before this column where possible (header name included) */
+	AUTHRES_LINE_MAX = 998,         /* never longer (RFC 5322 section 2.1.1) */
+	AUTHRES_FIELD_MAX = 8 * KIB,    /* printed field; items that do not fit are left out whole, and that is said in a comment */
+	AUTHRES_VALUE_MAX = 320,        /* one printed value; longer ones are cut */
+	AUTHRES_PARSE_MAX = 64 * KIB,   /* longer fields are not parsed beyond their identifier */
+	AUTHRES_ITEMS_MAX = 100,        /* results, and properties of one result, that are kept when parsing */
+	AUTHRES_COMMENT_DEPTH = 32,     /* nesting of comments */
+};
+
+struct authres_prop {
+	const char *ptype;              /* "smtp", "header", "policy" */
+	const char *name;               /* "mailfrom" */
+	struct span value;
+};
+
+struct authres_item {
+	const char *method;             /* "spf" */
+	const char *result;             /* "pass" */
+	struct span comment;            /* behind the result in parentheses; absent: none */
+	struct span reason;             /* reason="..."; absent: none */
+	struct authres_prop prop[8];
+	size_t prop_count;
+};
+
+/* The field's value for insertion below the name: begins with a blank, lines folded with CRLF? no: with LF and a blank, as milters
+ * insert it; identifier, then each item, "; none" when there are no items (RFC 8601 section 2.2).  id is printed as a token or
+ * quoted-string. */
+NODISCARD enum rc authres_print(struct buf *b, struct span id, const struct authres_item *items, size_t n);
+
+/* Appends s as one RFC 8601 "value" / pvalue: token as it is (a domain, dot-atom@domain, address with ':' quoted), else quoted-string. */
+void authres_print_value(struct buf *b, struct span s);
+
+/* ---- parsing ---- */
+struct authres_parsed_prop { struct span ptype, name, value; };
+struct authres_parsed_item {
+	struct span method, result, reason;
+	uint64_t method_version;        /* 1 when not given */
+	struct authres_parsed_prop *prop;
+	size_t prop_count;
+};
+struct authres_parsed {
+	struct span id;                 /* unquoted */
+	uint64_t version;               /* 1 when not given */
+	struct authres_parsed_item *item;
+	size_t item_count;
+};
+/* value: all behind the colon, folded or not (CRLF or LF).  RC_OK, RC_SYNTAX, RC_LIMIT. */
+NODISCARD enum rc authres_parse(struct arena *a, struct span value, struct authres_parsed **out);
+
+/* ---- removal ---- */
+/* Whose fields are forged here: our identifier, and the configured ones with every name below them. */
+struct authres_ids;
+/* id: exact match; others: exact or below.  IDN forms are compared as A-labels, case-insensitively, final dots ignored. */
+NODISCARD struct authres_ids *authres_ids_create(struct span id, const struct span *others, size_t n);
+void authres_ids_destroy(struct authres_ids **ids);
+/* True when the field claims one of them: reads only the identifier: comments, quoting, folding, a version, missing semicolon are seen
+ * through.  A value whose identifier cannot be read: false, unless any token before the first ';' that is not inside a comment or
+ * quoted string is ours (then true only if it stands first: "evil, mx.example" is not ours).  Linear time, no allocation limits
+ * reachable by hostile text. */
+bool authres_ids_claimed(const struct authres_ids *ids, struct span value);
+
+/* True for "Authentication-Results" in any case, with blanks or folding before the colon. */
+bool authres_is_field_name(struct span name);
+
+#endif
