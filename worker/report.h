@@ -1,0 +1,38 @@
+/*
+ * report - the one log line of a message, in the style of log.style.
+ *
+ * kv (default):  QID: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=pass spf_id=mailfrom spf_domain=example.org
+ *                spf_why="matched ip4:192.0.2.0/24" helo_spf=none dns=3/11ms ar_removed=0 action=accept reply=- total=14ms cfg=7
+ *   Fixed order, every key always there, "-" for nothing; documented in enma(8).  People grep it for years: an interface.
+ * enma:          "[QID] [SPF-auth] ipaddr=192.168.1.1, eval=smtp.mailfrom, helo=example.jp, envfrom=<u@example.jp>, score=pass", one line for
+ *                each identity, "[SPF-explanation]" when there is one, "[SPF-skip]" for excluded clients.
+ * json:          one object with the keys of kv.
+ * owner: lead
+ */
+#ifndef ENMA_WORKER_REPORT_H
+#define ENMA_WORKER_REPORT_H
+
+#include "common/auth/verdict.h"
+#include "common/conf/conf.h"
+#include "worker/policy.h"
+
+struct report {
+	struct span qid;                /* absent: the connection's own id is used */
+	struct ip client;
+	struct span client_name;        /* what the MTA knows; absent or "[addr]": none */
+	struct span helo, mail_from;    /* as given */
+	const struct verdict *verdict;  /* NULL: not evaluated */
+	const char *skip_why;           /* NULL, or "excluded", "authenticated", "local" */
+	struct action action;
+	unsigned dns_asked, dns_timeouts;
+	uint64_t dns_wait_us, total_us;
+	unsigned authres_removed;
+	uint64_t generation;
+	bool hardfail;                  /* ENMA's word in ENMA's style */
+};
+
+/* Lines separated by '\n' (kv and json: one).  Everything from outside is escaped and capped.  The buffer's failure bit tells
+ * if it did not fit. */
+void report_print(struct buf *b, enum conf_log_style style, const struct report *r);
+
+#endif
