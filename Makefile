@@ -38,7 +38,7 @@ CPPFLAGS += -DENMA_ARENA_MALLOC=1
 endif
 
 # Packages whose flags are needed, by what links them.  libmilter has no .pc file.
-PKG_COMMON := libunbound libevent libidn2 openssl
+PKG_COMMON := libunbound libevent libidn2
 PKG_MASTER := libsystemd
 PKG_TOOLS  := jansson
 PKG_TEST   := cmocka jansson
@@ -86,7 +86,8 @@ $(B)/%.o: %.c | $(B)/version.h
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/version.h: Makefile
+$(B)/version.h: Makefile scripts/deps
+	@scripts/deps verify
 	@mkdir -p $(@D)
 	@printf '#define ENMA_VERSION "%s"\n#define ENMA_SYSCONFDIR "%s"\n' '$(VERSION)' '$(SYSCONFDIR)' > $@.new
 	@cmp -s $@.new $@ 2>/dev/null && rm $@.new || mv $@.new $@
