@@ -119,19 +119,19 @@ deps:
 # Everything below is started by a fresh make, so that pkg-config is asked again after the installation.
 check:
 	@scripts/deps check
-	@$(MAKE) --no-print-directory SAN=$(SAN) check-programs
+	@$(MAKE) --no-print-directory -j2 SAN=$(SAN) check-programs
 	@SAN=$(SAN) ENMA_BUILD=$(B) scripts/check
 
 check-programs: all test-tools
 
 run:
 	@scripts/deps build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j2 all
 	@ENMA_BUILD=$(B) scripts/run
 
 bench:
 	@scripts/deps check
-	@$(MAKE) --no-print-directory all test-tools
+	@$(MAKE) --no-print-directory -j2 all test-tools
 	@ENMA_BUILD=$(B) perl -It/lib t/bench/bench.pl
 
 fuzz:
