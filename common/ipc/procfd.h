@@ -23,6 +23,8 @@
 #ifndef ENMA_IPC_PROCFD_H
 #define ENMA_IPC_PROCFD_H
 
+#include "common/base/defs.h"
+
 enum {
 	PROCFD_STATUS = 3,
 	PROCFD_CONF = 4,
@@ -30,6 +32,13 @@ enum {
 	PROCFD_LISTEN = 6,
 	PROCFD_LOG = 7,
 	PROCFD_END = 8,         /* first number not in the contract */
+};
+
+/* The command line of a role, parsed by master/main.c and handed to the role's entry: int worker_main(const struct role_args *). */
+struct role_args {
+	uint64_t generation;    /* -g: goes into every frame that the child sends */
+	unsigned slot;          /* -n: running number of the worker in its generation, from 0 */
+	unsigned group;         /* -G: index of its line in conf->milter_socket, from 0 */
 };
 
 #endif

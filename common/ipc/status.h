@@ -15,7 +15,9 @@ enum status_kind {
 	/* child -> supervisor */
 	STATUS_READY = 1,       /* configuration, resolver and listener are good; value unused */
 	STATUS_RETIRING = 2,    /* accepts no more sessions, will exit when the last is done; value: enum status_why */
-	STATUS_FAILED = 3,      /* cannot start; text says why in one line; exits next */
+	STATUS_FAILED = 3,      /* cannot start; text says why in one line; value: exit code that enma itself
+	                         * should end with if this was its start (69 something it needs is missing, 75 try
+	                         * later, 78 configuration; anything else means the child's exit code); exits next */
 	/* supervisor -> child */
 	STATUS_DRAIN = 16,      /* stop accepting, finish, exit; value: seconds until it must be over */
 	STATUS_LOG_REOPEN = 17, /* carries a new descriptor for PROCFD_LOG (SCM_RIGHTS) */
