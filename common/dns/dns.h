@@ -37,9 +37,10 @@ struct dns_name {
 };
 
 /* text: labels separated by '.', one final dot allowed, any byte but NUL inside labels, a backslash is an ordinary byte.
- * RC_SYNTAX: empty label, label over 63, name over 255 wire bytes, NUL, or empty text. */
+ * RC_SYNTAX: empty label, label over 63, name over 255 wire bytes, NUL, empty text, or "." alone
+ * (no mail name is the root). */
 NODISCARD enum rc dns_name_from_text(struct span text, struct dns_name *out);
-/* For libunbound, zone files and logs: bytes outside [a-z0-9_-] and others printable as \DDD, '.' inside a label as "\.", no final dot
+/* For libunbound, zone files and logs: '.' inside a label as "\."; blanks, unprintable bytes and \ " # $ ; ( ) @ as \DDD; no final dot
  * (root: "."). */
 void dns_name_print(struct buf *b, const struct dns_name *name);
 /* As plain text, for comparing with other text: RC_SYNTAX when a label holds a '.', a control byte, a blank or a byte over 0x7e. */
