@@ -79,8 +79,8 @@ answer_make_text(struct answer_make *m, size_t n)
 	return p;
 }
 
-const struct dns_answer *
-dns_answer_status(enum dns_status s, uint32_t ttl_s, const char *why)
+struct dns_answer *
+answer_status(enum dns_status s, uint32_t ttl_s, const char *why)
 {
 	struct answer_make m = answer_make(s, 0, 0, 0);
 
@@ -88,4 +88,10 @@ dns_answer_status(enum dns_status s, uint32_t ttl_s, const char *why)
 	m.a->ttl_s = ttl_s;
 	snprintf(m.a->why, sizeof m.a->why, "%s", why != NULL ? why : "");
 	return m.a;
+}
+
+const struct dns_answer *
+dns_answer_status(enum dns_status s, uint32_t ttl_s, const char *why)
+{
+	return answer_status(s, ttl_s, why);
 }

@@ -28,4 +28,8 @@ struct dns_rr *answer_make_rr(struct answer_make *m, uint32_t ttl_s);
 struct dns_name *answer_make_name(struct answer_make *m);
 char *answer_make_text(struct answer_make *m, size_t n);
 
+/* As dns_answer_status() and dns_answer_decode(), for makers that still have something to write into it. */
+NODISCARD struct dns_answer *answer_status(enum dns_status s, uint32_t ttl_s, const char *why);
+NODISCARD struct dns_answer *answer_decode(struct span packet, const struct dns_name *name, uint16_t type);
+
 #endif
