@@ -38,18 +38,23 @@ struct log_options {
 void log_open(const struct log_options *o);     /* strings are copied; may be called again */
 void log_switch_fd(int fd);                     /* LOG_TO_FD: dup3 of fd over the current descriptor (log rotation) */
 bool log_wants(enum log_level level);
+/* The lowest level of ours that a mask "LOG_INFO and above" lets through; there is no notice here, so LOG_NOTICE means warn. */
+enum log_level log_level_of_syslog(int priority);
+const char *log_level_name(enum log_level level);       /* "debug" "info" "warn" "error" "fatal" "panic" */
 
 void log_msg(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_debug(...) do { if (log_wants(LOG_L_DEBUG)) log_msg(LOG_L_DEBUG, __VA_ARGS__); } while (0)
 #define log_info(...) log_msg(LOG_L_INFO, __VA_ARGS__)
 #define log_warn(...) log_msg(LOG_L_WARN, __VA_ARGS__)
 #define log_error(...) log_msg(LOG_L_ERROR, __VA_ARGS__)
-/* One finished line without formatting (the line of a message); raw: without severity word, as JSON consumers need. */
+/* One finished line without formatting (the line of a message); raw: nothing of ours in front, neither time stamp nor severity
+ * word, as consumers of JSON and of ENMA's lines need. */
 void log_line(enum log_level level, struct span line, bool is_raw);
 
 /* At most one line per second and place; the next one says how many were left out. */
 struct log_gate { _Atomic int64_t next_ms; _Atomic uint32_t suppressed; };
 bool log_gate_open(struct log_gate *g, uint32_t *suppressed_out);
+bool log_gate_open_at(struct log_gate *g, int64_t now_ms, uint32_t *suppressed_out);    /* the same with the time given */
 #define log_limited(level, fmt, ...) do { \
 	static struct log_gate gate_; uint32_t left_; \
 	if (log_gate_open(&gate_, &left_)) { \
@@ -58,7 +63,8 @@ bool log_gate_open(struct log_gate *g, uint32_t *suppressed_out);
 	} } while (0)
 
 /* Appends s so that it is one harmless token: printable ASCII and valid UTF-8 as they are, everything else, '\\' and '"' as
- * \xHH; blanks kept; at most cap bytes of output, then "...". */
+ * \xHH; blanks kept; at most cap bytes of output, then "...".  C1 controls, line separators and the characters that turn the
+ * direction of writing are escaped, too. */
 void log_quote(struct buf *b, struct span s, size_t cap);
 /* The same into a static per-thread ring of 8 texts, for use as a "%s" argument of log_*(). */
 const char *log_str(struct span s);
