@@ -10,6 +10,10 @@
 #include "common/base/rc.h"
 #include "common/base/span.h"
 
+enum {
+	PATH_MAX_BYTES = 1000,  /* of the text, angle brackets included; longer ones are PATH_INVALID */
+};
+
 enum path_kind {
 	PATH_NULL,              /* <> */
 	PATH_MAILBOX,           /* local and domain are set */
@@ -26,8 +30,11 @@ struct path {
 
 /* text: what the MTA passes, with or without angle brackets; a source route "<@a,@b:user@dom>" is dropped (RFC 5321 appendix C: must be
  * accepted, should be ignored).  NUL, control bytes, bad quoting, "a@b@c", empty local part (unless quoted), blanks outside quotes,
- * invalid UTF-8: PATH_INVALID.  Over 64 bytes of local part or 320 bytes in all is still parsed; over 1,000 bytes: PATH_INVALID.
- * RC_OK or RC_LIMIT (arena). */
+ * invalid UTF-8, a domain with other bytes than letters, digits, '-', '_' and UTF-8: PATH_INVALID.  Whether a domain can exist
+ * (length of labels, single labels) is not judged here.  Dots may stand anywhere in a local part: Japanese mobile carriers gave
+ * out such addresses ("a..b.@carrier.example").  Empty text is the null path.  Over 64 bytes of local part or 320 bytes in all is
+ * still parsed; over PATH_MAX_BYTES: PATH_INVALID.
+ * text is borrowed and must live as long as the arena.  RC_OK or RC_LIMIT (arena; *out is PATH_INVALID). */
 NODISCARD enum rc path_parse(struct arena *a, struct span text, struct path *out);
 
 #endif
