@@ -1,10 +1,11 @@
 /* board - one child's page of counters, beats and sessions; see board.h. */
 #include "common/ipc/board.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/base/fdio.h"
 
 static const char *const counter_names[BOARD_COUNTER_COUNT] = {
 #define BOARD_NAME(id, name, help) name,
@@ -64,12 +65,10 @@ board_create(uint32_t sessions, int *fd_out, struct board **out, size_t *size_ou
 	*size_out = 0;
 	if (sessions > BOARD_SESSIONS_MAX)
 		return RC_LIMIT;
-	fd = memfd_create("enma-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
+	/* Sealed, because a child that could shrink the file would kill the supervisor with SIGBUS. */
+	if (fdio_memfd_shared("enma-board", size, &fd) != RC_OK)
 		return RC_TEMP;
-	/* A child that could shrink the file would kill the supervisor with SIGBUS. */
-	if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (b == MAP_FAILED) {
 		close(fd);
 		return RC_TEMP;

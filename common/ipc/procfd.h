@@ -23,6 +23,9 @@
 #ifndef ENMA_IPC_PROCFD_H
 #define ENMA_IPC_PROCFD_H
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include "common/base/defs.h"
 
 enum {
@@ -40,5 +43,14 @@ struct role_args {
 	unsigned slot;          /* -n: running number of the worker in its generation, from 0 */
 	unsigned group;         /* -G: index of its line in conf->milter_socket, from 0 */
 };
+
+/* What log.target "auto" means, in the supervisor and in its children alike: standard error, or syslog when descriptor 2 is /dev/null (a daemon). */
+static inline bool
+procfd_is_quiet(void)
+{
+	struct stat st;
+
+	return fstat(2, &st) < 0 || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
+}
 
 #endif
