@@ -1,0 +1,293 @@
+/* milter - libmilter's side of a worker; see milter.h. */
+#include "worker/milter.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include <libmilter/mfapi.h>
+#include <libmilter/mfdef.h>
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "worker/handover.h"
+
+/* Stages that never answer.  A reply is due for the end of the message alone. */
+#define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH)
+#define NOT_NEEDED (SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NOBODY)
+#define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
+
+static const struct session_env *env;
+
+/* After QUIT_NC (a new SMTP connection over the same milter connection, without a new negotiation; neither Sendmail nor Postfix use it)
+ * the session is made by the connect callback, which then relies on what this worker's MTA agreed to last. */
+static _Atomic bool last_leading_space;
+
+/* ---- the operations of struct mta ------------------------------------------------------------------------ */
+
+/* libmilter's prototypes lack const; it copies what it is given. */
+static char *
+unconst(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static enum rc
+outcome(int result)
+{
+	return result == MI_SUCCESS ? RC_OK : RC_TEMP;
+}
+
+static const char *
+op_symbol(const struct mta *mta, const char *name)
+{
+	return smfi_getsymval(mta->handle, unconst(name));
+}
+
+static enum rc
+op_insert_header(const struct mta *mta, int index, const char *name, const char *value)
+{
+	return outcome(smfi_insheader(mta->handle, index, unconst(name), unconst(value)));
+}
+
+static enum rc
+op_delete_header(const struct mta *mta, const char *name, int index)
+{
+	return outcome(smfi_chgheader(mta->handle, unconst(name), index, NULL));
+}
+
+static enum rc
+op_set_reply(const struct mta *mta, const char *code, const char *xcode, const char *text)
+{
+	return outcome(smfi_setreply(mta->handle, unconst(code), unconst(xcode), unconst(text)));
+}
+
+static enum rc
+op_progress(const struct mta *mta)
+{
+	return outcome(smfi_progress(mta->handle));
+}
+
+static const struct mta_ops ops = {
+	.symbol = op_symbol, .insert_header = op_insert_header, .delete_header = op_delete_header,
+	.set_reply = op_set_reply, .progress = op_progress,
+};
+
+/* ---- callbacks ------------------------------------------------------------------------------------------- */
+
+static struct session *
+new_session(SMFICTX *ctx, bool wants_leading_space)
+{
+	struct mta mta = { .ops = &ops, .handle = ctx, .wants_leading_space = wants_leading_space };
+	struct session *s = session_create(env, &mta);
+
+	smfi_setpriv(ctx, s);
+	return s;
+}
+
+/* libmilter makes NOREPLY a "continue" for an MTA that waits for a reply. */
+static sfsistat
+answer_of(enum session_answer a, sfsistat go_on)
+{
+	switch (a) {
+	case SESSION_ACCEPT:
+		return SMFIS_ACCEPT;
+	case SESSION_TEMPFAIL:
+		return SMFIS_TEMPFAIL;
+	case SESSION_REJECT:
+		return SMFIS_REJECT;
+	case SESSION_CONTINUE:
+		break;
+	}
+	return go_on;
+}
+
+/* Postfix hands out an empty list for each stage that is not named here. */
+static bool
+ask_symbols(SMFICTX *ctx)
+{
+	static const struct { int stage; const char *names; } wanted[] = {
+		{ SMFIM_CONNECT, "" },
+		{ SMFIM_HELO, "" },
+		{ SMFIM_ENVFROM, "i {auth_authen}" },
+		{ SMFIM_ENVRCPT, "" },
+		{ SMFIM_DATA, "" },
+		{ SMFIM_EOH, "i" },
+		{ SMFIM_EOM, "i" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		if (smfi_setsymlist(ctx, wanted[i].stage, unconst(wanted[i].names)) != MI_SUCCESS)
+			return false;
+	return true;
+}
+
+static sfsistat
+on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long offered, unsigned long f2 UNUSED, unsigned long f3 UNUSED,
+             unsigned long *actions_out, unsigned long *protocol_out, unsigned long *f2_out, unsigned long *f3_out)
+{
+	unsigned long protocol = (NO_REPLY | NOT_NEEDED | SMFIP_HDR_LEADSPC) & offered;
+	bool leading_space = (offered & SMFIP_HDR_LEADSPC) != 0;
+	struct session *s = smfi_getpriv(ctx);
+
+	if ((actions & ACTIONS) != ACTIONS) {
+		log_limited(LOG_L_ERROR, "an MTA offers milter actions 0x%lx and thus no editing of header fields: its session is refused",
+		    actions);
+		return SMFIS_REJECT;
+	}
+	*actions_out = ACTIONS;
+	if ((actions & SMFIF_SETSYMLIST) != 0) {
+		*actions_out |= SMFIF_SETSYMLIST;
+		if (!ask_symbols(ctx))
+			log_limited(LOG_L_WARN, "libmilter refused the list of symbols; the MTA's own list is used");
+	}
+	session_close(&s);              /* a second negotiation: nobody does that */
+	s = new_session(ctx, leading_space);
+	if (session_is_overload(s))
+		protocol &= ~(unsigned long)SMFIP_NR_CONN;
+	atomic_store_explicit(&last_leading_space, leading_space, memory_order_relaxed);
+	*protocol_out = protocol;
+	*f2_out = *f3_out = 0;
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	if (s == NULL)
+		s = new_session(ctx, atomic_load_explicit(&last_leading_space, memory_order_relaxed));
+	/* An overloaded session negotiated without NR_CONN, so CONTINUE cannot come out of here for it. */
+	return answer_of(session_connect(s, span_cstr(name), address), SMFIS_NOREPLY);
+}
+
+static sfsistat
+on_helo(SMFICTX *ctx, char *helo)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	return answer_of(session_helo(s, span_cstr(helo)), SMFIS_NOREPLY);
+}
+
+static sfsistat
+on_mail(SMFICTX *ctx, char **argv)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	return answer_of(session_mail(s, span_cstr(argv[0])), SMFIS_NOREPLY);
+}
+
+static sfsistat
+on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	return answer_of(session_header(s, span_cstr(name), span_cstr(value)), SMFIS_NOREPLY);
+}
+
+static sfsistat
+on_eoh(SMFICTX *ctx)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	return answer_of(session_eoh(s), SMFIS_NOREPLY);
+}
+
+static sfsistat
+on_eom(SMFICTX *ctx)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	return answer_of(session_eom(s), SMFIS_CONTINUE);
+}
+
+static sfsistat
+on_abort(SMFICTX *ctx)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	if (s != NULL)
+		session_abort(s);
+	return SMFIS_CONTINUE;
+}
+
+/* libmilter may call it twice, and for an idle session with its pool's lock held: nothing here waits. */
+static sfsistat
+on_close(SMFICTX *ctx)
+{
+	struct session *s = smfi_getpriv(ctx);
+
+	session_close(&s);
+	smfi_setpriv(ctx, NULL);
+	return SMFIS_CONTINUE;
+}
+
+/* ---- set-up ---------------------------------------------------------------------------------------------- */
+
+static bool
+open_listener(const char *conn)
+{
+	return smfi_setconn(unconst(conn)) == MI_SUCCESS && smfi_opensocket(false) == MI_SUCCESS;
+}
+
+static bool
+register_filter(const struct milter_options *o)
+{
+	struct smfiDesc filter = {
+		.xxfi_name = unconst("enma"), .xxfi_version = SMFI_VERSION, .xxfi_flags = ACTIONS,
+		.xxfi_negotiate = on_negotiate, .xxfi_connect = on_connect, .xxfi_helo = on_helo, .xxfi_envfrom = on_mail,
+		.xxfi_header = on_header, .xxfi_eoh = on_eoh, .xxfi_eom = on_eom, .xxfi_abort = on_abort, .xxfi_close = on_close,
+	};
+
+	return smfi_register(filter) == MI_SUCCESS && smfi_setbacklog(o->backlog) == MI_SUCCESS
+	    && smfi_settimeout(o->timeout_s) == MI_SUCCESS && smfi_setdbg(o->debug) == MI_SUCCESS;
+}
+
+static enum rc
+limit_stacks(char *why, size_t size)
+{
+	pthread_attr_t attr;
+	int error = pthread_attr_init(&attr);
+
+	if (error == 0)
+		error = pthread_attr_setstacksize(&attr, MILTER_THREAD_STACK);
+	if (error == 0)
+		error = pthread_setattr_default_np(&attr);
+	if (error == 0)
+		return RC_OK;
+	snprintf(why, size, "cannot set the size of thread stacks: %s", strerror(error));
+	return RC_TEMP;
+}
+
+enum rc
+milter_prepare(const struct milter_options *o, int *fd_out, char *why, size_t size)
+{
+	unsigned major, minor, level;
+
+	env = o->env;
+	smfi_version(&major, &minor, &level);
+	if (!register_filter(o)) {
+		snprintf(why, size, "libmilter %u.%u.%u refuses this filter: build enma with the headers of the libmilter it runs with",
+		    major, minor, level);
+		return RC_SYNTAX;
+	}
+	if (limit_stacks(why, size) != RC_OK)
+		return RC_TEMP;
+	return handover_listener(o->listen_fd, o->handover, open_listener, fd_out, why, size);
+}
+
+void
+milter_run(void)
+{
+	smfi_main();
+}
