@@ -244,6 +244,7 @@ static void make_headers(struct bytes *b, unsigned i)
 		PACKET(b, 'L', "X-Many\0 v\0");
 	PACKET(b, 'N', "");
 	PACKET(b, 'E', "");
+	PACKET(b, 'Q', "");
 }
 
 static void make_long_header(struct bytes *b, unsigned i)

@@ -699,6 +699,7 @@ static void step_endmsg(struct conn *c)
 	int64_t at_us;
 
 	packet(c, 'A', NULL, 0);
+	c->msg_done = false;
 	if (c->aborting) {
 		ct.aborted++;
 		c->aborting = false;
@@ -1130,10 +1131,26 @@ static void stdin_ready(int *watch)
 		*watch = -1;
 }
 
+/* The first signal ends the run gently, a second one kills. */
+static void signal_ready(int *sigfd)
+{
+	struct signalfd_siginfo si;
+	sigset_t none;
+
+	if (read(*sigfd, &si, sizeof si) != sizeof si)
+		return;
+	close(*sigfd);
+	*sigfd = -1;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	stop();
+}
+
 static void run(int sigfd)
 {
 	struct epoll_event ev[256];
-	struct pollfd pfd[3] = { { ep, POLLIN, 0 }, { sigfd, POLLIN, 0 }, { opt.idle ? STDIN_FILENO : -1, POLLIN, 0 } };
+	struct pollfd pfd[3] = { { ep, POLLIN, 0 }, { sigfd, POLLIN, 0 }, { -1, POLLIN, 0 } };
+	bool watch_stdin = opt.idle > 0;
 	int64_t end_us = opt.seconds > 0 ? start_us + (int64_t)(opt.seconds * 1e6) : INT64_MAX;
 
 	while (active > 0) {
@@ -1146,18 +1163,16 @@ static void run(int sigfd)
 		}
 		if (!stopping && end_us < next)
 			next = end_us;
+		if (watch_stdin && settled == opt.idle) {	/* not before "idle ready" was said */
+			watch_stdin = false;
+			pfd[2].fd = STDIN_FILENO;
+		}
 		wait_ms = next == INT64_MAX ? -1 : next <= now ? 0 : next - now > 60000000 ? 60000 : (int)((next - now + 999) / 1000);
 		if (poll(pfd, 3, wait_ms) < 0 && errno != EINTR)
 			die("poll: %s", strerror(errno));
-		if (pfd[1].revents) {
-			pfd[1].fd = -1;		/* a second signal kills */
-			signal(SIGTERM, SIG_DFL);
-			signal(SIGINT, SIG_DFL);
-			close(sigfd);
-			sigprocmask(SIG_SETMASK, &(sigset_t){ 0 }, NULL);
-			stop();
-		}
-		if (pfd[2].revents && pfd[2].fd >= 0)
+		if (pfd[1].fd >= 0 && pfd[1].revents)
+			signal_ready(&pfd[1].fd);
+		if (pfd[2].fd >= 0 && pfd[2].revents)
 			stdin_ready(&pfd[2].fd);
 		n = epoll_wait(ep, ev, 256, 0);
 		for (int i = 0; i < n; i++) {
