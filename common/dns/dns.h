@@ -113,9 +113,10 @@ struct dns_req {
 };
 
 struct dns_source {
-	/* Sends all requests of the array together. */
+	/* Sends all requests of the array together; the array itself is not needed after the call. */
 	void (*ask)(struct dns_source *src, struct dns_req **reqs, size_t n);
-	/* A wish: done() comes soon, with DNS_CANCELLED unless an answer overtook it.  A late answer still warms the source's cache. */
+	/* A wish: done() comes soon (possibly inside this call), with DNS_CANCELLED unless an answer overtook it.  Harmless after done(),
+	 * as long as the request's memory is still there.  A late answer still warms the source's cache. */
 	void (*cancel)(struct dns_source *src, struct dns_req *req);
 	/* All outstanding requests are done() before it returns. */
 	void (*destroy)(struct dns_source *src);
