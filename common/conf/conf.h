@@ -79,7 +79,7 @@ struct conf {
 	bool dkimadsp_auth;                             /* likewise */
 
 	/* authresult.* */
-	char *authresult_identifier;            /* "" = the host's name */
+	char *authresult_identifier;            /* the setting, or the host's name; never empty after conf_load() */
 	bool authresult_spf_hardfail;           /* authresult.spf_hardfail: ENMA's word for fail, false */
 	struct conf_list authresult_remove_identifiers; /* fields that claim these or names below them are removed, too */
 	struct conf_list authresult_remove_fields;      /* further field names that are removed whole */
@@ -138,6 +138,8 @@ struct conf_errors {
 NODISCARD enum rc conf_load(const char *path, const char *const *overrides, size_t override_count, struct conf **conf_out,
                             struct conf_errors *errors_out);
 void conf_destroy(struct conf **conf);
+/* The name that results are given under: the setting, or the host's name (conf_load() warns when that is a poor one). */
+static inline const char *conf_identifier(const struct conf *c) { return c->authresult_identifier; }
 void conf_errors_fini(struct conf_errors *errors);
 /* "file:line: text" or "text"; for logs, -T and the control protocol. */
 void conf_error_print(struct buf *b, const struct conf_error *e);

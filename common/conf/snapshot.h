@@ -14,8 +14,10 @@
 
 struct snapshot;
 
+enum { SNAPSHOT_RANGES_MAX = 1000000 };         /* ranges in all files of common.exclusion_addresses */
+
 /* Reads all files that c names (resolver.zone, resolver.trust_anchor, files of common.exclusion_addresses).  Unreadable or too large
- * ones become errors in *errors.  RC_OK, RC_TEMP. */
+ * ones, and lines of the latter that are no ranges, become errors in *errors.  RC_OK, RC_TEMP, RC_SYNTAX; RC_LIMIT when out is full. */
 NODISCARD enum rc snapshot_make(const struct conf *c, struct buf *out, struct conf_errors *errors);
 /* Parses snapshot bytes (kept alive by the caller, e.g. an mmap).  RC_SYNTAX on any inconsistency. */
 NODISCARD enum rc snapshot_read(struct span bytes, struct snapshot **out);
