@@ -36,7 +36,11 @@
 
 #define BACKLOG		1024	/* the same in every process: libmilter calls listen(2) again */
 #define WORKERS_MAX	64
+#ifdef __SANITIZE_THREAD__
+#define THREAD_STACK	(1024 * 1024)	/* pthread_create(3) fails with less: the sanitizer's own data lives there */
+#else
 #define THREAD_STACK	(256 * 1024)
+#endif
 
 static const char *opt_addr, *opt_verdict = "continue";
 static int opt_workers, opt_eom_ms, opt_tempfail_connect;
@@ -269,5 +273,7 @@ int main(int argc, char **argv)
 	fd = open_listener(&port);
 	printf("ready %u\n", port);
 	fflush(stdout);
-	return opt_workers ? supervise(fd) : serve(fd);
+	if (opt_workers)
+		return supervise(fd);
+	_exit(serve(fd));	/* libmilter's threads may still run: no exit handlers */
 }
