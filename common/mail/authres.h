@@ -12,15 +12,17 @@
 #include "common/base/buf.h"
 #include "common/base/rc.h"
 #include "common/base/span.h"
+#include "common/mail/fieldout.h"
 
 enum {
-	AUTHRES_LINE = 78,              /* fold before this column where possible (header name included) */
-	AUTHRES_LINE_MAX = 998,         /* never longer (RFC 5322 section 2.1.1) */
+	AUTHRES_LINE = FIELDOUT_LINE,           /* fold before this column where possible (header name included) */
+	AUTHRES_LINE_MAX = FIELDOUT_LINE_MAX,   /* never longer (RFC 5322 section 2.1.1) */
+	AUTHRES_VALUE_MAX = FIELDOUT_VALUE_MAX, /* one printed value; longer ones are cut and end in "..." */
 	AUTHRES_FIELD_MAX = 8 * KIB,    /* printed field; items that do not fit are left out whole, and that is said in a comment */
-	AUTHRES_VALUE_MAX = 320,        /* one printed value; longer ones are cut */
-	AUTHRES_PARSE_MAX = 64 * KIB,   /* longer fields are not parsed beyond their identifier */
-	AUTHRES_ITEMS_MAX = 100,        /* results, and properties of one result, that are kept when parsing */
-	AUTHRES_COMMENT_DEPTH = 32,     /* nesting of comments */
+	AUTHRES_PARSE_MAX = 64 * KIB,   /* longer fields are not parsed: RC_LIMIT */
+	AUTHRES_ITEMS_MAX = 100,        /* results, and properties of one result, when parsing; more are RC_LIMIT */
+	AUTHRES_VERSION_MAX = 65535,    /* version numbers when parsing; higher ones are RC_LIMIT */
+	AUTHRES_COMMENT_DEPTH = 32,     /* nesting of comments when parsing; deeper is RC_LIMIT */
 };
 
 struct authres_prop {
@@ -38,12 +40,13 @@ struct authres_item {
 	size_t prop_count;
 };
 
-/* The field's value for insertion below the name: begins with a blank, lines folded with CRLF? no: with LF and a blank, as milters
- * insert it; identifier, then each item, "; none" when there are no items (RFC 8601 section 2.2).  id is printed as a token or
- * quoted-string. */
+/* The field's value for insertion below the name: begins with a blank, lines folded with LF and a tab (MTAs turn LF into CRLF);
+ * identifier, then each item on a line of its own, "; none" when there are no items (RFC 8601 section 2.2).  id is printed as a token or
+ * quoted-string.  ptype, name, method and result are our own words and printed as they are.  RC_LIMIT: b is full. */
 NODISCARD enum rc authres_print(struct buf *b, struct span id, const struct authres_item *items, size_t n);
 
-/* Appends s as one RFC 8601 "value" / pvalue: token as it is (a domain, dot-atom@domain, address with ':' quoted), else quoted-string. */
+/* Appends s as one RFC 8601 pvalue: a token, a domain or dot-atom@domain as it is (the latter two also with UTF-8), else (IPv6
+ * address, quoted local part, anything strange, anything cut) a quoted-string. */
 void authres_print_value(struct buf *b, struct span s);
 
 /* ---- parsing ---- */
