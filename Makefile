@@ -98,6 +98,8 @@ $(B)/version.h: Makefile scripts/deps
 UNIT_EXTRA_test_policy   := worker/policy.c
 UNIT_EXTRA_test_report   := worker/report.c worker/policy.c
 UNIT_EXTRA_test_brake    := master/brake.c
+UNIT_EXTRA_test_session  := worker/session.c worker/message.c worker/slots.c worker/apply.c worker/account.c worker/policy.c worker/report.c
+UNIT_EXTRA_test_slots    := worker/slots.c
 
 $(UNIT): $(B)/t/%: $(B)/t/unit/%.o $(B)/libenma.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libenma.a $(call pc_libs,$(PKG_TEST)) $(LIB_COMMON)

@@ -6,19 +6,15 @@
  */
 #include "worker/session.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "worker/account.h"
 #include "worker/apply.h"
 #include "worker/policy.h"
-#include "worker/report.h"
-
-enum { LOG_TEXT_MAX = 32 * KIB };       /* all lines of one message */
 
 /* When a field that must go could not be deleted, no setting lets the message pass. */
 static const struct action not_clean = {
@@ -84,40 +80,6 @@ copy_name(struct span name, size_t max)
 	return span_is_null(name) ? NULL : xstrndup(name.p, MIN(name.n, max));
 }
 
-/* ---- counting -------------------------------------------------------------------------------------------- */
-
-_Static_assert(BOARD_SPF_PERMERROR - BOARD_SPF_NONE == SPF_PERMERROR - SPF_NONE
-    && BOARD_SPF_SOFTFAIL - BOARD_SPF_NONE == SPF_SOFTFAIL - SPF_NONE, "counters in the order of enum spf_result");
-_Static_assert(BOARD_HELO_PERMERROR - BOARD_HELO_NONE == SPF_PERMERROR - SPF_NONE
-    && BOARD_HELO_SOFTFAIL - BOARD_HELO_NONE == SPF_SOFTFAIL - SPF_NONE, "counters in the order of enum spf_result");
-_Static_assert(BOARD_ACTION_TEMPFAIL - BOARD_ACTION_ACCEPT == ACTION_TEMPFAIL - ACTION_ACCEPT
-    && BOARD_ACTION_REJECT - BOARD_ACTION_ACCEPT == ACTION_REJECT - ACTION_ACCEPT, "counters in the order of enum action_kind");
-
-static void
-count_dns(const struct session_env *env, const struct message *m)
-{
-	struct lookup_stats stats = lookup_stats(m->lookup);
-
-	board_add(env->board, BOARD_DNS_QUESTIONS, stats.asked);
-	board_add(env->board, BOARD_DNS_ANSWERS, stats.answered);
-	board_add(env->board, BOARD_DNS_TIMEOUTS, stats.timeouts);
-	if (m->is_evaluated && m->eval.questions.is_budget_spent)
-		board_add(env->board, BOARD_DNS_BUDGET_SPENT, 1);
-	if (stats.asked > 0)
-		board_record_us(env->board, BOARD_H_DNS_WAIT, stats.wait_us);
-}
-
-static void
-count_verdict(struct board *board, const struct verdict *v)
-{
-	if (v == NULL)
-		return;
-	if (v->mailfrom.is_evaluated)
-		board_add(board, (enum board_counter)(BOARD_SPF_NONE + v->mailfrom.outcome.result), 1);
-	if (v->helo.is_evaluated)
-		board_add(board, (enum board_counter)(BOARD_HELO_NONE + v->helo.outcome.result), 1);
-}
-
 /* ---- connection ------------------------------------------------------------------------------------------ */
 
 static void
@@ -132,8 +94,7 @@ session_abort(struct session *s)
 {
 	if (s->message == NULL)
 		return;
-	board_add(s->env->board, BOARD_MESSAGES_ABORTED, 1);
-	count_dns(s->env, s->message);
+	account_abort(s->env, s->message);
 	end_message(s);
 	slots_set_qid(s->env->slots, s->slot, SPAN(""));
 	leave(s, BOARD_P_IDLE);
@@ -406,68 +367,15 @@ decide(const struct session_env *env, const struct message *m, const struct verd
 	return policy_decide(env->conf, &facts);
 }
 
-static void
-log_message(struct session *s, struct message *m, const struct report *r)
-{
-	const struct conf *conf = s->env->conf;
-	struct buf b = buf_heap(LOG_TEXT_MAX);
-	struct span rest, line;
-
-	report_print(&b, conf->log_style, r);
-	if (buf_done(&b, &rest) != RC_OK)
-		log_error("%s: the line of this message did not fit", log_str(r->qid));
-	else
-		while (span_split(&rest, '\n', &line))
-			if (line.n > 0)
-				log_line(LOG_L_INFO, line, conf->log_style == CONF_LOG_JSON);
-	buf_fini(&b);
-	board_record_us(s->env->board, BOARD_H_MESSAGE, (uint64_t)(clock_mono_us() - m->begun_us));
-}
-
-static void
-count_message(const struct session_env *env, const struct message *m, const struct action *action, unsigned removed)
-{
-	struct board *b = env->board;
-
-	board_add(b, BOARD_MESSAGES, 1);
-	if (m->skip_why != NULL && !m->is_evaluated)
-		board_add(b, BOARD_MESSAGES_EXCLUDED, 1);
-	if (m->is_over_limit)
-		board_add(b, BOARD_MESSAGES_OVER_LIMIT, 1);
-	if (m->has_internal_error)
-		board_add(b, BOARD_INTERNAL_ERRORS, 1);
-	board_add(b, (enum board_counter)(BOARD_ACTION_ACCEPT + action->kind), 1);
-	board_add(b, BOARD_AUTHRES_REMOVED, removed);
-	board_add(b, BOARD_AUTHRES_KEPT, m->kept);
-	count_dns(env, m);
-}
-
-static void
-report_message(struct session *s, struct message *m, const struct verdict *verdict, const struct action *action, unsigned removed)
-{
-	struct lookup_stats dns = lookup_stats(m->lookup);
-	char number[48];
-	struct report r = {
-		.qid = m->qid, .client = s->client, .client_name = span_cstr(s->client_name), .helo = span_cstr(s->helo),
-		.mail_from = m->sender, .verdict = verdict, .skip_why = m->skip_why, .action = *action,
-		.dns_asked = dns.asked, .dns_timeouts = dns.timeouts, .dns_wait_us = dns.wait_us,
-		.total_us = (uint64_t)(clock_mono_us() - m->begun_us), .authres_removed = removed,
-		.generation = s->env->generation, .hardfail = s->env->conf->authresult_spf_hardfail,
-	};
-
-	if (span_is_null(r.qid)) {
-		snprintf(number, sizeof number, "c%ld-%llu", (long)getpid(), (unsigned long long)s->number);
-		r.qid = span_cstr(number);
-	}
-	log_message(s, m, &r);
-}
-
 static enum session_answer
 finish_message(struct session *s, struct message *m)
 {
 	const struct verdict *verdict = conclude(s, m);
 	struct action action = decide(s->env, m, verdict);
 	struct apply_outcome edits = { 0 };
+	struct account_peer peer = {
+		.client = s->client, .client_name = span_cstr(s->client_name), .helo = span_cstr(s->helo), .number = s->number,
+	};
 	enum session_answer answer;
 
 	if (action.kind == ACTION_ACCEPT)
@@ -479,9 +387,7 @@ finish_message(struct session *s, struct message *m)
 	if ((edits.has_failed || m->has_lost_claims) && action.kind == ACTION_ACCEPT)
 		action = not_clean;
 	answer = apply_reply(&s->mta, &action);
-	count_verdict(s->env->board, verdict);
-	count_message(s->env, m, &action, edits.removed);
-	report_message(s, m, verdict, &action, edits.removed);
+	account_message(s->env, &peer, m, verdict, &action, edits.removed);
 	return answer;
 }
 

@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -88,12 +87,9 @@ read_conf(struct worker *w)
 	close(PROCFD_CONF);
 }
 
-/* "auto": where people look; a daemon's standard error is /dev/null. */
 static enum log_sink
 log_sink_of(const char *target)
 {
-	struct stat st;
-
 	if (strcmp(target, "syslog") == 0)
 		return LOG_TO_SYSLOG;
 	if (strcmp(target, "stderr") == 0)
@@ -102,9 +98,7 @@ log_sink_of(const char *target)
 		return LOG_TO_STDOUT;
 	if (strncmp(target, "file:", strlen("file:")) == 0)
 		return LOG_TO_FD;
-	if (fstat(STDERR_FILENO, &st) != 0 || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
-		return LOG_TO_SYSLOG;
-	return LOG_TO_STDERR;
+	return procfd_is_quiet() ? LOG_TO_SYSLOG : LOG_TO_STDERR;       /* auto */
 }
 
 static void
