@@ -165,6 +165,8 @@ subtest 'packets as Postfix sends them' => sub {
 	unlike $rcpt[0], qr/^i\\0/, 'no queue id at the first recipient';
 	like $rcpt[1], qr/^i\\0/, 'but at the second';
 	like $out, qr/> D \d+ M\{auth_type\}\\0PLAIN\\0\{auth_authen\}\\0joe\\0\{mail_addr\}/, 'macros of an authenticated client';
+	my (undef, undef, $bounce) = load($addr, '--trace', '--from', '');
+	like $bounce, qr/> D \d+ M\{mail_addr\}\\0\\0\{mail_host\}\\0mx\.load\.example\\0.*> M \d+ <>\\0/s, 'the null sender';
 	like $out, qr/> B 65535 /, 'full chunk';
 	like $out, qr/> L \d+ From\\0 Some One/, 'the space after the colon is kept';
 };

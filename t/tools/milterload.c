@@ -53,6 +53,7 @@
 #define RETRY_PAUSE_MS	10		/* after a refusal: do not spin on a dead socket */
 #define IDLE_RAMP	128		/* half-open sessions with --idle */
 #define TRACE_CHARS	400
+#define MY_NAME		"mx.load.example"
 #define COMPLAINTS	10		/* lines on stderr about wrong sessions */
 #define STAGES		7		/* macro stages of the symbol list */
 #define OFFER_ACTIONS	0x000001ffu	/* what Postfix 3.7 offers */
@@ -455,7 +456,7 @@ static const char *macro_value(const struct conn *c, char cmd, const char *name)
 	const char *addr, *at;
 
 	if (strcmp(name, "j") == 0 || strcmp(name, "{daemon_name}") == 0)
-		return "mx.load.example";
+		return MY_NAME;
 	if (strcmp(name, "{daemon_addr}") == 0)
 		return "127.0.0.1";
 	if (strcmp(name, "v") == 0)
@@ -484,7 +485,10 @@ static const char *macro_value(const struct conn *c, char cmd, const char *name)
 		return name[1] == 'm' ? "smtp" : "local";
 	addr = name[1] == 'm' ? from_of(c) : numbered(opt.rcpt[c->rcpt % opt.rcpts], c->seq);
 	at = strrchr(addr, '@');
-	snprintf(text, sizeof text, "%s", strcmp(name + 6, "addr}") == 0 ? addr : at ? at + 1 : "");
+	if (strcmp(name + 6, "addr}") == 0)	/* Postfix completes a name without a domain, but not the null sender */
+		snprintf(text, sizeof text, "%s%s", addr, at || !*addr ? "" : "@" MY_NAME);
+	else
+		snprintf(text, sizeof text, "%s", at ? at + 1 : MY_NAME);
 	return text;
 }
 
