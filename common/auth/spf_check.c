@@ -89,15 +89,20 @@ explain(struct spf_pass *c, const struct spf_finding *fail, struct span *out)
 
 /* ---- one identity ---- */
 
-/* Names from SMTP become A-labels before anything is asked (RFC 8616 section 4); what is no domain stays as it is. */
-static struct span
-to_a_labels(struct arena *a, struct span name)
+/* Names from SMTP become A-labels before anything is asked (RFC 8616 section 4); what is no domain stays as it is.  False at the
+ * arena's ceiling. */
+static bool
+to_a_labels(struct arena *a, struct span name, struct span *out)
 {
-	struct span out;
+	enum rc rc;
 
-	if (spf_is_ascii(name) || domain_normalize(a, name, &out) != RC_OK)
-		return name;
-	return out;
+	*out = name;
+	if (spf_is_ascii(name))
+		return true;
+	rc = domain_normalize(a, name, out);
+	if (rc != RC_OK)
+		*out = name;
+	return rc != RC_LIMIT;
 }
 
 static bool
@@ -108,8 +113,8 @@ fill_values(struct spf_pass *c, const struct spf_query *q)
 
 	spf_values_init(v, &q->client, q->now_s);
 	v->local = q->local.n > 0 ? q->local : SPAN("postmaster");
-	v->sender_domain = to_a_labels(c->arena, q->sender_domain);
-	v->helo = to_a_labels(c->arena, q->helo);
+	if (!to_a_labels(c->arena, q->sender_domain, &v->sender_domain) || !to_a_labels(c->arena, q->helo, &v->helo))
+		return false;
 	v->receiver = q->receiver.n > 0 ? q->receiver : SPAN("unknown");
 	v->validated = SPAN("unknown");
 	buf_span(&b, v->local);

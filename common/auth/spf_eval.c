@@ -24,10 +24,11 @@ count_lookup(struct spf_pass *c, struct spf_finding *f)
 
 /* RFC 8616 section 4: with a local part that is not ASCII, terms that use it match nothing. */
 static bool
-uses_foreign_local(const struct spf_pass *c, struct span spec)
+uses_foreign_local(struct spf_pass *c, struct span spec)
 {
 	bool uses_local = spf_macro_letters(spec) & (SPF_LETTER('s') | SPF_LETTER('l'));
 
+	c->depends_on_message |= uses_local;
 	return uses_local && !spf_is_ascii(c->values.local);
 }
 
@@ -52,8 +53,8 @@ expand_spec(struct spf_pass *c, struct spf_finding *f, struct span spec, struct 
 }
 
 /*
- * A name that DNS cannot have, or a single label, is SPF_NO_MATCH: section 4.8 leaves that open, and such names mostly come from
- * macros, so from the client.
+ * A name that DNS cannot have, a single label, or one with bytes that are not ASCII is SPF_NO_MATCH: section 4.8 leaves that
+ * open, and such names mostly come from macros, so from the client.
  */
 enum spf_step
 spf_find_target(struct spf_pass *c, struct spf_finding *f, struct span spec, struct span domain, struct span *text_out,
@@ -69,7 +70,9 @@ spf_find_target(struct spf_pass *c, struct spf_finding *f, struct span spec, str
 	}
 	if (step != SPF_MATCH)
 		return step;
-	if (dns_name_from_text(*text_out, name_out) != RC_OK || span_find(*text_out, '.') == text_out->n)
+	if (!spf_is_ascii(*text_out) || span_find(*text_out, '.') == text_out->n)
+		return SPF_NO_MATCH;
+	if (dns_name_from_text(*text_out, name_out) != RC_OK)
 		return SPF_NO_MATCH;
 	return SPF_MATCH;
 }
