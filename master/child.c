@@ -157,6 +157,13 @@ child_destroy(struct child **c)
 	*c = NULL;
 }
 
+void
+child_plan_signal(struct child *c, int sig, int64_t at_ms)
+{
+	c->next_signal = sig;
+	c->signal_at_ms = at_ms;
+}
+
 unsigned
 child_sessions(const struct child *c)
 {

@@ -19,7 +19,7 @@ enum child_state { CHILD_STARTING, CHILD_READY, CHILD_RETIRING };
 struct slot;
 
 struct child {
-	struct child *next;             /* supervise's list */
+	struct child *next;             /* the supervisor's list */
 	struct slot *slot;              /* whose place it holds; NULL: detached, on its way out */
 	void *owner;                    /* for the loop's function */
 	pid_t pid;
@@ -60,6 +60,8 @@ NODISCARD enum rc child_reserve(void);
 NODISCARD enum rc child_spawn(const struct child_plan *plan, int64_t now_ms, struct child **out, char *why, size_t size);
 /* Frees what the supervisor holds of it; the process must be reaped. */
 void child_destroy(struct child **c);
+
+void child_plan_signal(struct child *c, int sig, int64_t at_ms);
 
 /* Open sessions that it admits to (bounded); 0 without a board. */
 unsigned child_sessions(const struct child *c);

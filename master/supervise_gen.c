@@ -1,0 +1,208 @@
+/* supervise_gen - generations: bring the next one in, or give it up; see supervise_int.h. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/fdio.h"
+#include "common/base/log.h"
+#include "common/conf/conf_dump.h"
+#include "master/daemon.h"
+#include "master/logging.h"
+#include "master/notify.h"
+#include "master/supervise_int.h"
+
+enum {
+	GENERATION_LIMIT_MS = 60000,    /* all workers of a generation */
+	FLUSH_MS = 300,
+};
+
+void
+supervise_reconcile(struct supervise *s, struct generation *g, int64_t now)
+{
+	for (size_t i = 0; g != NULL && i < g->slot_count; i++)
+		if (g->slots[i].child == NULL && now >= g->slots[i].start_at_ms)
+			supervise_start_child(s, g, &g->slots[i], now);
+}
+
+static bool
+have_all_failed(const struct generation *g)
+{
+	for (size_t i = 0; i < g->slot_count; i++)
+		if (!g->slots[i].has_failed)
+			return false;
+	return true;
+}
+
+/* The control socket as the serving generation wants it.  A place that cannot be had leaves the old one, loudly. */
+enum rc
+supervise_open_control(struct supervise *s, const struct generation *g, int64_t patience_ms, char *why, size_t size)
+{
+	struct listen_rules rules;
+	struct sockspec spec;
+	struct ctl_server *fresh;
+	enum rc rc;
+
+	if ((rc = sockspec_parse(g->conf->control_socket, &spec, why, size)) != RC_OK)
+		return rc;
+	rules = (struct listen_rules){ 16, (mode_t)g->conf->control_mode, geteuid(), g->id.gid };
+	if ((rc = identity_group(g->conf->control_group, &rules.gid, why, size)) != RC_OK)
+		return rc;
+	if (ctl_server_is_at(s->ctl, &spec))
+		return ctl_server_adjust(s->ctl, &rules, g->id.uid, why, size);
+	if ((rc = identity_make_folder(spec.path, why, size)) != RC_OK)
+		return rc;
+	if ((rc = ctl_server_open(s->loop, &spec, &rules, g->id.uid, patience_ms, supervise_request, s, &fresh, why, size)) != RC_OK)
+		return rc;
+	ctl_server_flush(s->ctl, FLUSH_MS);
+	ctl_server_close(&s->ctl);
+	s->ctl = fresh;
+	return RC_OK;
+}
+
+void
+supervise_answer_reload(struct supervise *s)
+{
+	struct ctl_client *c = s->reload_ticket ? ctl_find(s->ctl, s->reload_ticket) : NULL;
+
+	s->reload_ticket = 0;
+	if (c == NULL)
+		return;
+	if (s->outcome.code == 0)
+		ctl_ok(c);
+	else
+		ctl_err(c, s->outcome.code == EX_CONFIG ? "invalid" : "failed", "nothing was changed, generation %llu goes on",
+		        (unsigned long long)s->current->number);
+	ctl_lines(c, buf_text(&s->outcome.lines));
+	if (s->outcome.code == 0)
+		ctl_line(c, "generation %llu", (unsigned long long)s->current->number);
+	ctl_end(c);
+}
+
+static void
+tell_ready(const struct supervise *s)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "Generation %llu, %zu of %zu workers ready", (unsigned long long)s->current->number, generation_ready(s->current),
+	         s->current->slot_count);
+	notify_ready(text);
+}
+
+/* The next generation serves from now on; the old one finishes what it has. */
+static void
+promote(struct supervise *s, int64_t now)
+{
+	struct generation *old = s->current;
+	char why[FDIO_WHY_MAX];
+
+	s->current = s->next;
+	s->next = NULL;
+	if (old != NULL) {
+		s->count.reloads++;
+		supervise_drain_generation(s, old->number, s->current->conf->worker_drain_timeout, now);
+		logging_use(s->current->conf, s->current->log_fd);
+		supervise_pass_log_file(s, s->current->log_fd);
+		generation_destroy(&old, s->current);
+		generation_dress(s->current);
+	}
+	log_info("generation %llu serves with %zu of %zu workers", (unsigned long long)s->current->number, generation_ready(s->current),
+	         s->current->slot_count);
+	outcome_log(&s->outcome);
+	supervise_answer_reload(s);
+	if (old == NULL && supervise_open_control(s, s->current, 0, why, sizeof(why)) != RC_OK)
+		log_error("control.socket: %s", why);
+	tell_ready(s);
+	daemon_finish(0);
+}
+
+static void
+give_up_next(struct supervise *s, int64_t now)
+{
+	uint64_t number = s->next->number;
+	bool is_start = s->current == NULL;
+
+	outcome_log(&s->outcome);
+	supervise_drain_generation(s, number, is_start ? 0 : s->current->conf->worker_drain_timeout, now);
+	if (is_start) {
+		daemon_say(buf_text(&s->outcome.lines));
+		s->exit_code = s->outcome.code;
+		supervise_stop(s, true, "");
+		return;
+	}
+	s->count.reloads_failed++;
+	log_error("generation %llu was given up, generation %llu goes on", (unsigned long long)number, (unsigned long long)s->current->number);
+	generation_destroy(&s->next, s->current);
+	supervise_answer_reload(s);
+	tell_ready(s);
+}
+
+/* Is the next generation in, or out?  A reload is given up at the first worker that cannot start: the old generation is good.  The first start lives with a
+ * crash as long as one worker may still make it, because there is nothing to go back to; a worker that says why it cannot work ends it at once. */
+void
+supervise_judge_next(struct supervise *s, int64_t now)
+{
+	struct generation *g = s->next;
+	bool is_late = now >= s->next_deadline_ms;
+	size_t ready = generation_ready(g);
+
+	if (ready == g->slot_count || (is_late && s->current == NULL && ready > 0)) {
+		if (s->outcome.code != 0)       /* a crash on the way that a second try made good */
+			outcome_clear(&s->outcome);
+		promote(s, now);
+	} else if (is_late) {
+		outcome_add(&s->outcome, EX_TEMPFAIL, "only %zu of %zu workers got ready within %d s", ready, g->slot_count,
+		            GENERATION_LIMIT_MS / 1000);
+		give_up_next(s, now);
+	} else if (s->outcome.code != 0 && (s->current != NULL || s->outcome.code != EX_SOFTWARE || have_all_failed(g)))
+		give_up_next(s, now);
+}
+
+static void
+warn_of_fixed_settings(struct supervise *s, const struct generation *g)
+{
+	struct buf names = buf_heap(4 * KIB);
+
+	conf_dump_restarts(s->current->conf, g->conf, &names);
+	if (names.n > 0)
+		outcome_add(&s->outcome, 0, "%s changed: this takes effect at the next start", buf_text(&names).p);
+	buf_fini(&names);
+}
+
+void
+supervise_expect_next(struct supervise *s, int64_t now)
+{
+	s->next_deadline_ms = now + GENERATION_LIMIT_MS;
+}
+
+void
+supervise_reload(struct supervise *s, uint64_t ticket, const char *who)
+{
+	int64_t now = clock_mono_ms();
+	struct generation *g = NULL;
+
+	if (s->is_stopping || s->next != NULL) {
+		s->reload_again = !s->is_stopping;
+		return;
+	}
+	log_info("reload (%s)", who);
+	notify_reloading();
+	s->reload_again = false;
+	s->reload_ticket = ticket;
+	outcome_clear(&s->outcome);
+	if (generation_make(s->options, s->last_number + 1, false, now, &g, &s->outcome) == RC_OK &&
+	    generation_listen(g, s->current, &s->outcome) == RC_OK) {
+		warn_of_fixed_settings(s, g);
+		s->last_number = g->number;
+		s->next = g;
+		supervise_expect_next(s, now);
+		return;
+	}
+	generation_destroy(&g, s->current);
+	s->count.reloads_failed++;
+	outcome_log(&s->outcome);
+	log_error("nothing was changed, generation %llu goes on", (unsigned long long)s->current->number);
+	supervise_answer_reload(s);
+	tell_ready(s);
+}
