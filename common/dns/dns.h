@@ -107,8 +107,8 @@ struct dns_req {
 	/* the source's own */
 	struct dns_req *next;
 	struct dns_source *source;
+	void *own;
 	int64_t asked_us;
-	int id;
 	int state;
 };
 

@@ -20,7 +20,7 @@ struct fixture {
 	struct dns_source source;       /* first: the casts rely on it */
 	struct zone *zone;
 	struct dns_source *next;
-	pthread_mutex_t lock;           /* guards dns_req.next of relayed requests, the list of relays and their refs */
+	pthread_mutex_t lock;           /* guards dns_req.own of relayed requests, the list of relays and their refs */
 	pthread_cond_t all_done;
 	struct relay *relays;
 };
@@ -106,7 +106,7 @@ relay_done(struct dns_req *req)
 	asker->answer = with_ttl(req->answer, relay->ttl_s);
 	dns_answer_unref(req->answer);
 	pthread_mutex_lock(&relay->fixture->lock);
-	asker->next = NULL;
+	asker->own = NULL;
 	pthread_mutex_unlock(&relay->fixture->lock);
 	asker->done(asker);
 	relay_unref(relay);
@@ -130,7 +130,7 @@ relay_create(struct fixture *f, struct dns_req *asker, const struct dns_name *na
 		f->relays->before = relay;
 	f->relays = relay;
 	asker->source = &f->source;
-	asker->next = &relay->req;
+	asker->own = relay;
 	pthread_mutex_unlock(&f->lock);
 	return &relay->req;
 }
@@ -158,7 +158,7 @@ answer_or_pass(struct fixture *f, struct dns_req *req)
 	struct dns_answer *a = zone_follow(f->zone, &req->name, req->type, &end, &ttl_s);
 
 	req->source = &f->source;
-	req->next = NULL;
+	req->own = NULL;
 	if (a == NULL && f->next != NULL) {
 		if (ttl_s != UINT32_MAX)
 			return relay_create(f, req, &end, ttl_s);
@@ -201,7 +201,7 @@ fixture_cancel(struct dns_source *src, struct dns_req *req)
 		return;
 	}
 	pthread_mutex_lock(&f->lock);
-	relay = (struct relay *)req->next;
+	relay = req->own;
 	if (relay != NULL)
 		relay->refs++;
 	pthread_mutex_unlock(&f->lock);

@@ -15,13 +15,21 @@ struct dns_unbound_options {
 	bool is_recursive;              /* from the root; forwarders and resolv.conf are not used */
 	const char *resolvconf;         /* used when there are no forwarders and not recursive */
 	struct span trust_anchor;       /* contents of a trust anchor file (DS or DNSKEY lines); empty: no validation */
+	size_t outstanding_max;         /* 0: DNS_UNBOUND_OUTSTANDING_MAX */
 };
 
-/* RC_OK; RC_SYNTAX (a forwarder or anchor libunbound refuses) or RC_TEMP with a one-line reason in why. */
+enum {
+	/* Questions queued or under way, those that their askers gave up included; more are answered DNS_SERVFAIL at once. */
+	DNS_UNBOUND_OUTSTANDING_MAX = 20000,
+	DNS_UNBOUND_ANCHORS_MAX = 100,  /* lines in trust_anchor */
+};
+
+/* RC_OK; RC_SYNTAX (a forwarder or anchor libunbound refuses) or RC_TEMP with a one-line reason in why.  With RC_OK why is empty or
+ * holds a remark for the log (an unimportant option that this libunbound does not have, a resolv.conf without name servers). */
 NODISCARD enum rc dns_unbound_create(const struct dns_unbound_options *o, struct dns_source **out, char *why, size_t size);
 /* For checking settings without starting anything: RC_OK or RC_SYNTAX with a reason. */
 NODISCARD enum rc dns_unbound_check(const struct dns_unbound_options *o, char *why, size_t size);
-/* Called on the loop thread about once a second while set (heartbeat). */
+/* Called on the loop thread about once a second while set (heartbeat).  NULL ends it; a last call may overlap. */
 void dns_unbound_on_beat(struct dns_source *src, void (*beat)(void *arg), void *arg);
 
 #endif
