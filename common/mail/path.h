@@ -30,7 +30,8 @@ struct path {
 
 /* text: what the MTA passes, with or without angle brackets; a source route "<@a,@b:user@dom>" is dropped (RFC 5321 appendix C: must be
  * accepted, should be ignored).  NUL, control bytes, bad quoting, "a@b@c", empty local part (unless quoted), blanks outside quotes,
- * invalid UTF-8, a domain with other bytes than letters, digits, '-', '_' and UTF-8: PATH_INVALID.  Whether a domain can exist
+ * invalid UTF-8, a domain with other bytes than letters, digits, '-', '_' and UTF-8, an address literal
+ * with other bytes than letters, digits, '.', ':' and '-': PATH_INVALID.  Whether a domain can exist
  * (length of labels, single labels) is not judged here.  Dots may stand anywhere in a local part: Japanese mobile carriers gave
  * out such addresses ("a..b.@carrier.example").  Empty text is the null path.  Over 64 bytes of local part or 320 bytes in all is
  * still parsed; over PATH_MAX_BYTES: PATH_INVALID.
