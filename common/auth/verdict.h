@@ -22,10 +22,18 @@ struct verdict {
 };
 
 /* Items for authres_print(), in a fixed order: spf of MAIL FROM, spf of HELO.  hardfail: write "hardfail" for fail as ENMA did.
- * max: room in items (8 is always enough).  Returns the count. */
+ * The comment says why (verdict_why), the reason is the explanation of a fail.  An empty identity is left out.  max: room in items
+ * (8 is always enough).  Texts are the arena's or borrowed from v; at the arena's ceiling the comment is missing.  Returns the count. */
 size_t verdict_items(const struct verdict *v, bool hardfail, struct arena *a, struct authres_item *items, size_t max);
 
-/* The value of a Received-SPF field (RFC 7208 section 9.1) for the MAIL FROM identity, beginning with a blank, folded. */
+/* Appends why an identity has its result, in a few words: "matched ip4:192.0.2.0/24 in _spf.example.org", "DNS error: timeout for
+ * example.org".  Raw: parts come from outside, each cut at VERDICT_PART_MAX bytes; escape it for where it goes. */
+enum { VERDICT_PART_MAX = 200 };
+void verdict_why(struct buf *b, const struct verdict_spf *v);
+
+/* The value of a Received-SPF field (RFC 7208 section 9.1) for the MAIL FROM identity, beginning with a blank, folded as
+ * authres_print() folds.  sender: the address without angle brackets, empty for <>; what is empty or unset is left out.  RC_NONE when
+ * MAIL FROM was not evaluated, RC_LIMIT when b is full. */
 NODISCARD enum rc verdict_received_spf(struct buf *b, const struct verdict *v, const struct ip *client, struct span helo,
                                        struct span sender, struct span receiver);
 
