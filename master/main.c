@@ -77,7 +77,10 @@ main(int argc, char **argv)
 			conf_path = optarg;
 			break;
 		case 'o':
-			add_override(&o, optarg);
+			if (strncmp(optarg, "milter.conffile=", 16) == 0)       /* the long form of -c */
+				conf_path = optarg + 16;
+			else
+				add_override(&o, optarg);
 			break;
 		case 'T':
 			is_check = true;

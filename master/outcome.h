@@ -15,6 +15,7 @@ struct outcome {
 void outcome_init(struct outcome *o);
 void outcome_fini(struct outcome *o);
 void outcome_clear(struct outcome *o);
+void outcome_forgive(struct outcome *o);        /* it turned out well after all; the lines stay */
 /* code 0: a warning or a note, which does not make the outcome bad. */
 void outcome_add(struct outcome *o, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* All of errors; code counts for those that are no warnings. */

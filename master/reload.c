@@ -37,17 +37,16 @@ generation_workers(const struct conf *c)
 	return (unsigned)MIN(MAX(n, (int)WORKERS_MIN), (int)WORKERS_MAX);
 }
 
-static enum rc
-load(const struct master_options *o, struct conf **out, struct outcome *outcome)
+/* Also a configuration with mistakes is returned, so that the checks after it find theirs in the same run. */
+static struct conf *
+load(const struct master_options *o, struct outcome *outcome)
 {
 	struct conf_errors errors;
-	enum rc rc = conf_load(o->conf_path, o->overrides, o->override_count, out, &errors);
+	struct conf *c = conf_load_loosely(o->conf_path, o->overrides, o->override_count, &errors);
 
 	outcome_add_errors(outcome, EX_CONFIG, &errors);
 	conf_errors_fini(&errors);
-	if (rc != RC_OK && outcome->code == 0)
-		outcome_add(outcome, EX_CONFIG, "the configuration cannot be read (%s)", rc_name(rc));
-	return rc;
+	return c;
 }
 
 static void
@@ -81,7 +80,7 @@ raise_descriptor_limit(const struct conf *c, struct outcome *outcome)
 	(void)setrlimit(RLIMIT_NOFILE, &l);
 }
 
-static enum rc
+static void
 freeze(struct generation *g, struct outcome *outcome)
 {
 	struct buf bytes = buf_heap(SNAPSHOT_MAX);
@@ -98,7 +97,6 @@ freeze(struct generation *g, struct outcome *outcome)
 	buf_fini(&bytes);
 	if (rc != RC_OK && outcome->code == 0)
 		outcome_add(outcome, EX_CONFIG, "the files that the configuration names cannot be read (%s)", rc_name(rc));
-	return rc;
 }
 
 /* Users and socket texts of all lines, so that one look shows every mistake. */
@@ -144,8 +142,7 @@ generation_make(const struct master_options *o, uint64_t number, bool is_first, 
 	struct conf *c;
 
 	*out = NULL;
-	if (load(o, &c, outcome) != RC_OK)
-		return RC_SYNTAX;
+	c = load(o, outcome);
 	g = xcalloc(1, sizeof(*g));
 	g->number = number;
 	g->conf = c;
@@ -153,7 +150,7 @@ generation_make(const struct master_options *o, uint64_t number, bool is_first, 
 	if (is_first)
 		enter_folder(c, outcome);
 	check_sockets(g, outcome);
-	(void)!freeze(g, outcome);              /* what went wrong is in outcome */
+	freeze(g, outcome);
 	if (outcome->code != 0) {
 		generation_destroy(&g, NULL);
 		return RC_SYNTAX;

@@ -283,6 +283,15 @@ end(struct supervise *s)
 	outcome_fini(&s->outcome);
 }
 
+/* What was found at the start: for the person who started us, and in the log if that is another place. */
+static void
+tell_start(const struct supervise *s, bool is_log_open)
+{
+	if (is_log_open && !logging_is_on_stderr(supervise_conf(s)))
+		outcome_log(&s->outcome);
+	daemon_say(span_of(s->outcome.lines.p, s->outcome.lines.n));
+}
+
 int
 supervise_run(const struct master_options *o)
 {
@@ -290,12 +299,15 @@ supervise_run(const struct master_options *o)
 
 	outcome_init(&s.outcome);
 	if (begin(&s) == RC_OK) {
-		daemon_say(buf_text(&s.outcome.lines));         /* warnings */
+		tell_start(&s, true);           /* warnings */
+		outcome_clear(&s.outcome);
 		run(&s);
 		if (s.exit_code == 0)
 			log_info("stopped");
+		else
+			tell_start(&s, true);
 	} else {
-		daemon_say(buf_text(&s.outcome.lines));
+		tell_start(&s, s.next != NULL);
 		s.exit_code = s.outcome.code;
 	}
 	end(&s);

@@ -78,15 +78,13 @@ generation_of(struct supervise *s, const struct slot *slot)
 static void
 slot_failed(struct supervise *s, struct slot *slot, int code, const char *reason, int64_t now)
 {
-	struct generation *g = generation_of(s, slot);
+	bool is_first_try = generation_of(s, slot) == s->next;
 
 	slot->has_failed = true;
 	slot->start_at_ms = brake_died(&slot->brake, false, now);
-	log_error("worker %u: %s; next try in %lld s", slot->number, reason, (long long)(slot->start_at_ms - now) / 1000);
-	if (g != s->next)
-		return;
-	/* One line is enough for a generation whose workers all die of the same thing. */
-	if (s->outcome.code == 0)
+	if (!is_first_try)
+		log_error("worker %u: %s; next try in %lld s", slot->number, reason, (long long)(slot->start_at_ms - now) / 1000);
+	else if (s->outcome.code == 0)          /* one line is enough for a generation whose workers all die of the same thing */
 		outcome_add(&s->outcome, code, "worker %u: %s", slot->number, reason);
 }
 

@@ -95,6 +95,7 @@ static void
 promote(struct supervise *s, int64_t now)
 {
 	struct generation *old = s->current;
+	uint64_t old_number = old ? old->number : 0;
 	char why[FDIO_WHY_MAX];
 
 	s->current = s->next;
@@ -109,9 +110,10 @@ promote(struct supervise *s, int64_t now)
 	}
 	log_info("generation %llu serves with %zu of %zu workers", (unsigned long long)s->current->number, generation_ready(s->current),
 	         s->current->slot_count);
-	outcome_log(&s->outcome);
+	if (old_number > 0)
+		outcome_log(&s->outcome);
 	supervise_answer_reload(s);
-	if (old == NULL && supervise_open_control(s, s->current, 0, why, sizeof(why)) != RC_OK)
+	if (old_number > 0 && supervise_open_control(s, s->current, 0, why, sizeof(why)) != RC_OK)
 		log_error("control.socket: %s", why);
 	tell_ready(s);
 	daemon_finish(0);
@@ -123,15 +125,14 @@ give_up_next(struct supervise *s, int64_t now)
 	uint64_t number = s->next->number;
 	bool is_start = s->current == NULL;
 
-	outcome_log(&s->outcome);
 	supervise_drain_generation(s, number, is_start ? 0 : s->current->conf->worker_drain_timeout, now);
 	if (is_start) {
-		daemon_say(buf_text(&s->outcome.lines));
 		s->exit_code = s->outcome.code;
 		supervise_stop(s, true, "");
 		return;
 	}
 	s->count.reloads_failed++;
+	outcome_log(&s->outcome);
 	log_error("generation %llu was given up, generation %llu goes on", (unsigned long long)number, (unsigned long long)s->current->number);
 	generation_destroy(&s->next, s->current);
 	supervise_answer_reload(s);
@@ -149,7 +150,7 @@ supervise_judge_next(struct supervise *s, int64_t now)
 
 	if (ready == g->slot_count || (is_late && s->current == NULL && ready > 0)) {
 		if (s->outcome.code != 0)       /* a crash on the way that a second try made good */
-			outcome_clear(&s->outcome);
+			outcome_forgive(&s->outcome);
 		promote(s, now);
 	} else if (is_late) {
 		outcome_add(&s->outcome, EX_TEMPFAIL, "only %zu of %zu workers got ready within %d s", ready, g->slot_count,

@@ -137,6 +137,9 @@ struct conf_errors {
  * (conf_check). */
 NODISCARD enum rc conf_load(const char *path, const char *const *overrides, size_t override_count, struct conf **conf_out,
                             struct conf_errors *errors_out);
+/* The same, but what could be read is returned in any case, with defaults in place of what was wrong: to find a running enma although its file is
+ * broken now, and to go on looking for errors. */
+NODISCARD struct conf *conf_load_loosely(const char *path, const char *const *overrides, size_t override_count, struct conf_errors *errors_out);
 void conf_destroy(struct conf **conf);
 /* The name that results are given under: the setting, or the host's name (conf_load() warns when that is a poor one). */
 static inline const char *conf_identifier(const struct conf *c) { return c->authresult_identifier; }

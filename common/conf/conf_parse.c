@@ -215,37 +215,55 @@ keep_path(struct loader *l, const char *path)
 	free(full);
 }
 
-enum rc
-conf_load(const char *path, const char *const *overrides, size_t override_count, struct conf **conf_out, struct conf_errors *errors_out)
+/* Whatever could be read, checked; what was wrong is in l->errors. */
+static void
+load(struct loader *l, const char *path, const char *const *overrides, size_t override_count)
 {
-	struct loader l = { .c = conf_create(), .errors = errors_out };
 	struct span conffile = SPAN("milter.conffile=");
 	size_t i;
 
-	*conf_out = NULL;
-	*errors_out = (struct conf_errors){ 0 };
 	for (i = 0; i < override_count; i++) {
 		if (span_starts(span_cstr(overrides[i]), conffile))
-			read_override(&l, overrides[i]);
+			read_override(l, overrides[i]);
 	}
-	path = pick_path(path, l.c);
+	path = pick_path(path, l->c);
 	if (path != NULL && path[0] != '\0') {
 		char *copy = xstrdup(path);     /* keep_path() replaces the text it may point to */
 
-		read_file(&l, copy, NULL, 0);
-		keep_path(&l, copy);
+		read_file(l, copy, NULL, 0);
+		keep_path(l, copy);
 		free(copy);
 	}
 	for (i = 0; i < override_count; i++) {
 		if (!span_starts(span_cstr(overrides[i]), conffile))
-			read_override(&l, overrides[i]);
+			read_override(l, overrides[i]);
 	}
-	conf_finish(l.c);
-	conf_check(l.c, errors_out);
+	conf_finish(l->c);
+	conf_check(l->c, l->errors);
+}
+
+enum rc
+conf_load(const char *path, const char *const *overrides, size_t override_count, struct conf **conf_out, struct conf_errors *errors_out)
+{
+	struct loader l = { .c = conf_create(), .errors = errors_out };
+
+	*conf_out = NULL;
+	*errors_out = (struct conf_errors){ 0 };
+	load(&l, path, overrides, override_count);
 	if (conf_errors_has_error(errors_out)) {
 		conf_destroy(&l.c);
 		return l.is_unreadable ? RC_TEMP : RC_SYNTAX;
 	}
 	*conf_out = l.c;
 	return RC_OK;
+}
+
+struct conf *
+conf_load_loosely(const char *path, const char *const *overrides, size_t override_count, struct conf_errors *errors_out)
+{
+	struct loader l = { .c = conf_create(), .errors = errors_out };
+
+	*errors_out = (struct conf_errors){ 0 };
+	load(&l, path, overrides, override_count);
+	return l.c;
 }
