@@ -128,7 +128,12 @@ sub connect {
 }
 
 sub helo { my ($self, $name, @macros) = @_; return $self->step('H', "$name\0", @macros) }
-sub mail { my ($self, $from, @macros) = @_; return $self->step('M', "$from\0", @macros) }
+# MTAs have {mail_addr} for every sender.
+sub mail {
+	my ($self, $from, @macros) = @_;
+	(my $addr = $from) =~ s/^<(.*)>$/$1/;
+	return $self->step('M', "$from\0", '{mail_addr}' => $addr, @macros);
+}
 sub rcpt { my ($self, $to, @macros) = @_; return $self->step('R', ($to // '<u@mx.example.jp>') . "\0", @macros) }
 sub data { my ($self, @macros) = @_; return $self->step('T', '', @macros) }
 sub eoh { my ($self, @macros) = @_; return $self->step('N', '', @macros) }

@@ -7,7 +7,8 @@
 # deadline.
 #
 #	spawn(cmd => [...], log => FILE, env => {...})   program, returns its pid
-#	spawn(code => sub { ... }, log => FILE)          Perl code in a child
+#	spawn(code => sub { ... }, keep => [$fh], log => FILE)
+#	                                                 Perl code in a child that has only these handles
 #	stop($pid, seconds => 10, signal => 'TERM')      wait status, then the group is gone
 #	is_alive($pid)                                   not yet ended (reaps it when it has)
 #	exit_status($pid)                                wait status once ended, else undef
@@ -36,6 +37,7 @@ our @EXPORT_OK = qw(spawn stop is_alive exit_status run_command at_end wait_unti
 
 use constant {
 	POLL_SECONDS => 0.01,
+	FD_MAX       => 255,
 	PORT_LOW     => 20_000,		# below Linux's range for outgoing connections,
 	PORT_HIGH    => 32_000,		# so that no client takes the port meanwhile
 };
@@ -108,11 +110,19 @@ sub free_port {
 	die "no free port found\n";
 }
 
+# A forked child holds every socket of its parent, and a port stays taken by it.
+sub close_all_but {
+	my %keep = map { fileno($_) => 1 } @_;
+	POSIX::close($_) for grep { !$keep{$_} } 3 .. FD_MAX;
+	return;
+}
+
 # The guardian: reads "+pid" and "-pid"; at end of file ends what is left.
 sub guard_main {
 	my ($in) = @_;
 	my %left;
 	$SIG{$_} = 'IGNORE' for qw(INT TERM HUP);
+	close_all_but($in);
 	open STDIN, '<', '/dev/null';
 	open STDOUT, '>', '/dev/null';	# hold no pipe that a harness waits for
 	open STDERR, '>', '/dev/null';
@@ -149,6 +159,7 @@ sub child_main {
 	open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 	$ENV{$_} = $o->{env}{$_} for keys %{ $o->{env} || {} };
 	if ($o->{code}) {
+		close_all_but(@{ $o->{keep} || [] });
 		my $ok = eval { $o->{code}->(); 1 };
 		syswrite STDERR, "$@" if !$ok;
 		POSIX::_exit($ok ? 0 : 125);
@@ -196,7 +207,8 @@ sub stop {
 			wait_until(10, sub { !is_alive($pid) }, "process $pid does not end");
 		}
 	}
-	kill 'KILL', -$pid if kill 0, -$pid;	# what the leader left behind
+	# What the leader left behind; zombies that nobody reaps are not waited for.
+	eval { wait_until(1, sub { !kill 'KILL', -$pid }) };
 	print {$guard} "-$pid\n";
 	@order = grep { $_ != $pid } @order;
 	return delete $group{$pid};

@@ -1,6 +1,7 @@
 # Enma::SMTP - a small SMTP client that sends exactly what it is told.
 #
 #	my $c = Enma::SMTP->new(port => 2525, bind => '127.0.0.2');
+#	my $c = Enma::SMTP->over($in, $out);              the same over two open pipes
 #	my ($code, $text) = $c->cmd('EHLO host.example');
 #	$c->helo('host.example');
 #	$c->xclient(ADDR => '192.0.2.1', NAME => 'host.example', LOGIN => 'user');  greets anew
@@ -27,8 +28,13 @@ sub new {
 	my $sock = IO::Socket::INET->new(PeerAddr => $o{host} || '127.0.0.1', PeerPort => $o{port},
 		LocalAddr => $o{bind}, Proto => 'tcp', Timeout => 10)
 		or die "cannot connect to port $o{port}: $@\n";
-	binmode $sock;
-	my $self = bless { sock => $sock, buffer => '', select => IO::Select->new($sock) }, $class;
+	return $class->over($sock, $sock);
+}
+
+sub over {
+	my ($class, $in, $out) = @_;
+	binmode $_ for $in, $out;
+	my $self = bless { in => $in, out => $out, buffer => '', select => IO::Select->new($in) }, $class;
 	my ($code, $text) = $self->reply;
 	$self->{greeting} = [$code, $text];
 	return $self;
@@ -43,7 +49,7 @@ sub read_line {
 	while (($end = index $self->{buffer}, "\n") < 0) {
 		my $left = $deadline - time;
 		$left > 0 && $self->{select}->can_read($left) or die "no reply from the server\n";
-		sysread $self->{sock}, $self->{buffer}, 65_536, length $self->{buffer}
+		sysread $self->{in}, $self->{buffer}, 65_536, length $self->{buffer}
 			or die "the server closed the connection\n";
 	}
 	my $line = substr $self->{buffer}, 0, $end + 1, '';
@@ -66,7 +72,7 @@ sub reply {
 sub raw {
 	my ($self, $bytes) = @_;
 	while (length $bytes) {
-		my $n = syswrite $self->{sock}, $bytes;
+		my $n = syswrite $self->{out}, $bytes;
 		defined $n or die "the server closed the connection: $!\n";
 		substr $bytes, 0, $n, '';
 	}
@@ -134,7 +140,7 @@ sub quit {
 # Close without a word, as a client that dies.
 sub drop {
 	my ($self) = @_;
-	close $self->{sock};
+	close $self->{$_} for qw(in out);
 	return;
 }
 

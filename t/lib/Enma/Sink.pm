@@ -29,7 +29,7 @@ sub new {
 		or die "sink: $!";
 	$self->{port} = $listener->sockport;
 	my $dir = $self->{dir};
-	$self->{pid} = spawn(code => sub { serve($listener, $dir) }, log => "$dir/log");
+	$self->{pid} = spawn(code => sub { serve($listener, $dir) }, keep => [$listener], log => "$dir/log");
 	close $listener;
 	return $self;
 }

@@ -10,7 +10,8 @@
 #	$m->stop
 #
 # on_eom runs in the milter's process.  $message is { headers => [[name, value],
-# ...], macros => {...} }; what it returns is sent to the MTA before "continue":
+# ...], macros => {...}, connect => [host, family and port and address], helo,
+# mail }; what it returns is sent to the MTA before "continue":
 # insert_header(INDEX, NAME, VALUE), change_header(INDEX, NAME, VALUE) and
 # add_header(NAME, VALUE) make such packets.
 
@@ -42,11 +43,12 @@ sub new {
 	my $self = bless { %o, dir => work_dir() }, $class;
 	my $listener = $o{address} =~ /^unix:(.*)/
 		? IO::Socket::UNIX->new(Local => $1, Listen => 64)
-		: IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64, Proto => 'tcp',
+		: IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64, Proto => 'tcp', ReuseAddr => 1,
 			LocalPort => $o{address} =~ /^inet:(\d+)\@/ ? $1 : die "bad address\n");
 	$listener or die "$o{address}: $!";
 	chmod 0666, $1 if $o{address} =~ /^unix:(.*)/;
-	$self->{pid} = spawn(code => sub { serve($self, $listener) }, log => "$self->{dir}/log");
+	$self->{pid} = spawn(code => sub { serve($self, $listener) }, keep => [$listener],
+		log => "$self->{dir}/log");
 	close $listener;
 	return $self;
 }
@@ -118,6 +120,13 @@ sub session {
 			shift @part;
 			pop @part;
 			%{ $m{macros} } = (%{ $m{macros} }, @part) if @part % 2 == 0;
+		} elsif ($command eq 'C') {
+			$m{connect} = [@part];
+			put($peer, 'c', '');
+		} elsif ($command eq 'H' || $command eq 'M') {
+			$m{ $command eq 'H' ? 'helo' : 'mail' } = $part[0];
+			@{ $m{headers} } = () if $command eq 'M';
+			put($peer, 'c', '');
 		} elsif ($command eq 'L') {
 			push @{ $m{headers} }, [@part[0, 1]];
 			put($peer, 'c', '');
@@ -130,7 +139,7 @@ sub session {
 		} elsif ($command !~ NO_REPLY) {
 			put($peer, 'c', '');
 		}
-		@{ $m{headers} } = () if $command eq 'M' || $command eq 'A';
+		@{ $m{headers} } = () if $command eq 'A';
 	}
 }
 

@@ -44,8 +44,8 @@ sub tool {
 
 sub name { return 'Postfix' }
 
-# Which abilities the shared cases may use with this MTA.
-sub can_claim { return 1 }
+# Does it pass a field on that is longer than a milter packet by default (64 KB)?
+sub passes_huge_fields { return 1 }
 
 sub new {
 	my ($class, %o) = @_;
@@ -80,7 +80,7 @@ sub main_cf {
 		maillog_file_prefixes => $dir,
 		import_environment => 'MAIL_CONFIG TZ LANG=C',
 		inet_interfaces => 'loopback-only',
-		inet_protocols => 'ipv4',
+		inet_protocols => 'all',	# clients may claim IPv6 addresses
 		myhostname => 'mta.example',
 		mydestination => '',
 		mynetworks => '',

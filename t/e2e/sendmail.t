@@ -1,0 +1,43 @@
+# A real Sendmail with enma behind it, over the unix socket too.
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::More;
+use Enma::Cases;
+
+my $w = Enma::Cases->new(mta => 'Enma::MTA::Sendmail', services => sub {
+	my ($world) = @_;
+	return {
+		unix => { milter => $world->{unix} },
+		lenient => { filter_flags => undef },
+	};
+});
+my $HELO = $w->HELO;
+
+$w->run_all;
+
+$w->part('over the unix socket' => sub {
+	my $message = $w->mail(service => 'unix', from => 'user@pass.example');
+	$w->verdict_is($message, 'result', mailfrom => ['pass', 'user@pass.example'], helo => ['none', $HELO]);
+});
+
+$w->part('senders that are no full addresses' => sub {
+	for my $from ('user', 'user@[127.0.0.10]') {
+		my $message = $w->mail(from => $from, helo => 'helo.example');
+		$w->verdict_is($message, "<$from>", helo => ['pass', 'helo.example']);
+		unlike($message->{raw}, qr/^Authentication-Results:[^;]*;\s*spf=pass[^;]*smtp\.mailfrom/m, "<$from>: no pass of its own");
+	}
+});
+
+$w->part('enma dies' => sub {
+	$w->enma->stop;
+	my $to = $w->new_recipient;
+	my ($code) = $w->open_client(service => 'lenient')->send_mail(from => 'user@pass.example', to => $to,
+		data => "Subject: x\r\n\r\nx\r\n");
+	is($code, '250', 'a filter without F=: taken');
+	unlike($w->sink->wait_for($to)->{raw}, qr/^Authentication-Results/mi, 'and delivered as it is');
+	$w->enma->start;
+	$w->run_death;
+});
+
+done_testing;
