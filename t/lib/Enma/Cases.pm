@@ -22,7 +22,7 @@ use Enma::DNS;
 use Enma::Daemon;
 use Enma::MTA::Postfix;
 use Enma::MTA::Sendmail;
-use Enma::Proc qw(free_port skip_all wait_until work_dir);
+use Enma::Proc qw(free_port run_command skip_all wait_until work_dir);
 use Enma::Sink;
 
 use constant {
@@ -99,8 +99,10 @@ my @FORGED = (
 
 sub new {
 	my ($class, %o) = @_;
-	if (my $why = $o{mta}->missing) {
-		skip_all($why);
+	if ($o{mta}->missing) {
+		my ($status, $text) = run_command(cmd => ['scripts/e2e-deps'], seconds => 300);
+		my $why = $o{mta}->missing;
+		skip_all($status ? "$why: $text" : $why) if $why;
 	}
 	for my $why (Enma::DNS->missing, Enma::Daemon->missing) {
 		BAIL_OUT($why) if $why;

@@ -31,8 +31,8 @@ use Enma::SMTP;
 use constant START_TRIES => 3;
 
 sub missing {
-	return 'Postfix is not installed (scripts/e2e-deps installs it)' if !tool('postfix');
 	return 'a private Postfix needs root' if $> != 0;
+	return 'Postfix is not installed' if !tool('postfix');
 	return 'Postfix has no user "postfix" here' if !defined getpwnam 'postfix';
 	return;
 }
