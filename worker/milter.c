@@ -101,14 +101,15 @@ answer_of(enum session_answer a, sfsistat go_on)
 	return go_on;
 }
 
-/* Postfix hands out an empty list for each stage that is not named here. */
+/* Every stage is named, because Postfix forgets its own lists once one is.  {mail_addr} is not needed, but always there: libmilter
+ * ignores an empty list of values and keeps the one of the message before, with another message's {auth_authen}. */
 static bool
 ask_symbols(SMFICTX *ctx)
 {
 	static const struct { int stage; const char *names; } wanted[] = {
 		{ SMFIM_CONNECT, "" },
 		{ SMFIM_HELO, "" },
-		{ SMFIM_ENVFROM, "i {auth_authen}" },
+		{ SMFIM_ENVFROM, "i {auth_authen} {mail_addr}" },
 		{ SMFIM_ENVRCPT, "" },
 		{ SMFIM_DATA, "" },
 		{ SMFIM_EOH, "i" },
