@@ -64,33 +64,49 @@ print_none(struct fieldout *f)
 	fieldout_put(f);
 }
 
+/* The items that fit; returns how many. */
+static size_t
+print_items(struct fieldout *f, const struct authres_item *items, size_t n)
+{
+	size_t i, printed = 0;
+
+	for (i = 0; i < n; i++) {
+		struct fieldout_mark mark = fieldout_remember(f);
+
+		if (FAILS_CHECK(items[i].prop_count <= ARRAY_LEN(items[i].prop)))
+			continue;
+		print_item(f, &items[i]);
+		if (field_name.n + 1 + f->out->n <= AUTHRES_FIELD_MAX - NOTE_ROOM)
+			printed++;
+		else
+			fieldout_return(f, mark);
+	}
+	return printed;
+}
+
 enum rc
 authres_print(struct buf *b, struct span id, const struct authres_item *items, size_t n)
 {
-	size_t i, start = b->n, printed = 0;
-	struct fieldout_mark mark;
+	/* With room for the one item that turns out not to fit. */
+	struct buf field = buf_heap(4 * AUTHRES_FIELD_MAX);
 	struct fieldout f;
+	size_t printed;
+	enum rc rc;
 
-	fieldout_begin(&f, b, field_name.n);
+	fieldout_begin(&f, &field, field_name.n);
 	fieldout_token(fieldout_unit(&f), id);
 	fieldout_put(&f);
-	for (i = 0; i < n; i++) {
-		if (FAILS_CHECK(items[i].prop_count <= ARRAY_LEN(items[i].prop)))
-			continue;
-		mark = fieldout_remember(&f);
-		print_item(&f, &items[i]);
-		if (field_name.n + 1 + b->n - start <= AUTHRES_FIELD_MAX - NOTE_ROOM)
-			printed++;
-		else
-			fieldout_return(&f, mark);
-	}
+	printed = print_items(&f, items, n);
 	if (printed == 0)
 		print_none(&f);
 	if (printed < n) {
 		buf_fmt(fieldout_unit(&f), "(%zu result%s left out)", n - printed, n - printed == 1 ? "" : "s");
 		fieldout_put(&f);
 	}
-	return fieldout_end(&f);
+	rc = fieldout_end(&f);
+	buf_span(b, buf_text(&field));
+	buf_fini(&field);
+	return rc == RC_OK && buf_ok(b) ? RC_OK : RC_LIMIT;
 }
 
 bool

@@ -416,7 +416,7 @@ test_field_limit(void **state)
 	for (i = 0; i < ARRAY_LEN(items); i++)
 		items[i] = item_of("spf", "pass", "mailfrom", span_of(value, 290));
 	for (n = 1; n <= sizeof(value); n++) {
-		struct buf b = buf_heap(64 * KIB);
+		struct buf b = buf_heap(AUTHRES_FIELD_MAX);
 		struct authres_parsed *p;
 		struct arena a;
 
@@ -445,7 +445,7 @@ test_items_behind_a_dropped_one(void **state)
 {
 	char value[AUTHRES_VALUE_MAX];
 	struct authres_item items[40];
-	struct buf b = buf_heap(64 * KIB);
+	struct buf b = buf_heap(AUTHRES_FIELD_MAX);
 	struct authres_parsed *p;
 	struct arena a;
 	size_t i;
