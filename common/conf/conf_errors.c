@@ -39,7 +39,7 @@ void
 conf_errors_add(struct conf_errors *errors, bool is_warning, const char *file, unsigned line, const char *fmt, ...)
 {
 	struct conf_error *e = entry_add(errors, is_warning);
-	char text[LOG_LINE_MAX / 2];
+	char text[LOG_LINE_MAX / 2], *p;
 	va_list ap;
 
 	if (e == NULL)
@@ -47,6 +47,10 @@ conf_errors_add(struct conf_errors *errors, bool is_warning, const char *file, u
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	for (p = text; *p != '\0'; p++) {       /* a path in a reason may hold tabs and worse */
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
 	*e = (struct conf_error){ .file = file ? xstrdup(file) : NULL, .line = line, .text = xstrdup(text), .is_warning = is_warning };
 }
 

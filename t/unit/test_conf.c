@@ -485,6 +485,9 @@ test_line_limits(void **state)
 	assert_int_equal(load(put_n("nul.conf", "#\nspf.auth: y\0es\n", 17), NULL, 0, &c, &m), RC_SYNTAX);
 	assert_contains(m, "nul.conf:2: NUL byte in the line");
 	assert_contains(load_bad("syslog.ident: a\x01z\n"), "bad.conf:1: syslog.ident: control character in the value");
+	/* Also inside the reason of another module. */
+	assert_int_equal(load(put("tab.conf", "include: /none/a\tb\n"), NULL, 0, &c, &m), RC_TEMP);
+	assert_contains(m, "tab.conf:1: include: cannot read /none/a?b: ");
 	assert_contains(load_bad("spf\x1b[2J.auth: no\n"), "unknown key \"spf\\x1b[2J.auth\"");
 	assert_contains(try("log.target", "file:/a\nspf.auth: no", NULL), "control character");
 }
