@@ -250,8 +250,8 @@ is_in_group(int fd, gid_t primary, gid_t wanted)
 	return false;
 }
 
-/* The kernel checked the mode of the socket file at connect; this says it again for whatever came by another way (a folder that was moved, a mode that
- * changed meanwhile), and knows milter.user. */
+/* The kernel checked the mode of the socket file at connect; this says it again for whatever came by another way (a folder that was moved, a mode
+ * that changed meanwhile), and knows milter.user. */
 static bool
 may_ask(const struct ctl_server *s, int fd, const struct ucred *peer)
 {
@@ -336,20 +336,6 @@ ctl_server_open(struct loop *loop, const struct sockspec *spec, const struct lis
 	}
 	*out = s;
 	return RC_OK;
-}
-
-bool
-ctl_server_is_at(const struct ctl_server *s, const struct sockspec *spec)
-{
-	return s != NULL && listen_is_at(s->listener, spec);
-}
-
-enum rc
-ctl_server_adjust(struct ctl_server *s, const struct listen_rules *rules, uid_t milter_uid, char *why, size_t size)
-{
-	s->rules = *rules;
-	s->milter_uid = milter_uid;
-	return listen_adjust(s->listener, rules, why, size);
 }
 
 void

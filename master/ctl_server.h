@@ -24,9 +24,6 @@ typedef void (*ctl_fn)(void *arg, struct ctl_client *c, const struct ctl_request
 /* milter_uid may ask, too, besides root, ourselves and whom the mode of the socket lets in. */
 NODISCARD enum rc ctl_server_open(struct loop *loop, const struct sockspec *spec, const struct listen_rules *rules, uid_t milter_uid,
                                   int64_t patience_ms, ctl_fn fn, void *arg, struct ctl_server **out, char *why, size_t size);
-bool ctl_server_is_at(const struct ctl_server *s, const struct sockspec *spec);
-/* A new mode, owner, milter_uid on the socket that is kept. */
-NODISCARD enum rc ctl_server_adjust(struct ctl_server *s, const struct listen_rules *rules, uid_t milter_uid, char *why, size_t size);
 void ctl_server_close(struct ctl_server **s);
 /* Drops who is too late.  Returns when to call again; INT64_MAX: not before something happens. */
 int64_t ctl_server_tick(struct ctl_server *s, int64_t now_ms);

@@ -21,7 +21,8 @@
 
 enum {
 	CONTROL_PATIENCE_MS = 2000,     /* as for the milter sockets: reload.c */
-	FLUSH_MS = 300,
+	CONTROL_BACKLOG = 16,
+	FLUSH_MS = 300,                 /* for the last answers to leave */
 	WAIT_MAX_MS = 60000,
 };
 
@@ -223,6 +224,20 @@ run(struct supervise *s)
 	}
 }
 
+static enum rc
+open_control(struct supervise *s, const struct generation *g, char *why, size_t size)
+{
+	struct listen_rules rules = { CONTROL_BACKLOG, (mode_t)g->conf->control_mode, geteuid(), g->id.gid };
+	struct sockspec spec;
+	enum rc rc;
+
+	if ((rc = sockspec_parse(g->conf->control_socket, &spec, why, size)) != RC_OK ||
+	    (rc = identity_group(g->conf->control_group, &rules.gid, why, size)) != RC_OK ||
+	    (rc = identity_make_folder(spec.path, why, size)) != RC_OK)
+		return rc;
+	return ctl_server_open(s->loop, &spec, &rules, g->id.uid, CONTROL_PATIENCE_MS, supervise_request, s, &s->ctl, why, size);
+}
+
 static void
 print_conf(const struct conf *c, FILE *to)
 {
@@ -259,7 +274,7 @@ begin(struct supervise *s)
 		outcome_add(o, rc == RC_LIMIT ? EX_UNAVAILABLE : EX_CONFIG, "%s", why);
 		return rc;
 	}
-	if ((rc = supervise_open_control(s, s->next, CONTROL_PATIENCE_MS, why, sizeof(why))) != RC_OK) {
+	if ((rc = open_control(s, s->next, why, sizeof(why))) != RC_OK) {
 		outcome_add(o, rc == RC_SYNTAX ? EX_CONFIG : EX_UNAVAILABLE, "control.socket: %s", why);
 		return rc;
 	}

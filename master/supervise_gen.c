@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/base/fdio.h"
 #include "common/base/log.h"
 #include "common/conf/conf_dump.h"
 #include "master/daemon.h"
@@ -15,7 +14,6 @@
 
 enum {
 	GENERATION_LIMIT_MS = 60000,    /* all workers of a generation */
-	FLUSH_MS = 300,
 };
 
 void
@@ -33,32 +31,6 @@ have_all_failed(const struct generation *g)
 		if (!g->slots[i].has_failed)
 			return false;
 	return true;
-}
-
-/* The control socket as the serving generation wants it.  A place that cannot be had leaves the old one, loudly. */
-enum rc
-supervise_open_control(struct supervise *s, const struct generation *g, int64_t patience_ms, char *why, size_t size)
-{
-	struct listen_rules rules;
-	struct sockspec spec;
-	struct ctl_server *fresh;
-	enum rc rc;
-
-	if ((rc = sockspec_parse(g->conf->control_socket, &spec, why, size)) != RC_OK)
-		return rc;
-	rules = (struct listen_rules){ 16, (mode_t)g->conf->control_mode, geteuid(), g->id.gid };
-	if ((rc = identity_group(g->conf->control_group, &rules.gid, why, size)) != RC_OK)
-		return rc;
-	if (ctl_server_is_at(s->ctl, &spec))
-		return ctl_server_adjust(s->ctl, &rules, g->id.uid, why, size);
-	if ((rc = identity_make_folder(spec.path, why, size)) != RC_OK)
-		return rc;
-	if ((rc = ctl_server_open(s->loop, &spec, &rules, g->id.uid, patience_ms, supervise_request, s, &fresh, why, size)) != RC_OK)
-		return rc;
-	ctl_server_flush(s->ctl, FLUSH_MS);
-	ctl_server_close(&s->ctl);
-	s->ctl = fresh;
-	return RC_OK;
 }
 
 void
@@ -95,8 +67,7 @@ static void
 promote(struct supervise *s, int64_t now)
 {
 	struct generation *old = s->current;
-	uint64_t old_number = old ? old->number : 0;
-	char why[FDIO_WHY_MAX];
+	bool is_start = old == NULL;
 
 	s->current = s->next;
 	s->next = NULL;
@@ -110,11 +81,9 @@ promote(struct supervise *s, int64_t now)
 	}
 	log_info("generation %llu serves with %zu of %zu workers", (unsigned long long)s->current->number, generation_ready(s->current),
 	         s->current->slot_count);
-	if (old_number > 0)
+	if (!is_start)
 		outcome_log(&s->outcome);
 	supervise_answer_reload(s);
-	if (old_number > 0 && supervise_open_control(s, s->current, 0, why, sizeof(why)) != RC_OK)
-		log_error("control.socket: %s", why);
 	tell_ready(s);
 	daemon_finish(0);
 }
@@ -139,8 +108,9 @@ give_up_next(struct supervise *s, int64_t now)
 	tell_ready(s);
 }
 
-/* Is the next generation in, or out?  A reload is given up at the first worker that cannot start: the old generation is good.  The first start lives with a
- * crash as long as one worker may still make it, because there is nothing to go back to; a worker that says why it cannot work ends it at once. */
+/* Is the next generation in, or out?  A reload is given up at the first worker that cannot start: the old generation is good.  The first start
+ * lives with a crash as long as one worker may still make it, because there is nothing to go back to; a worker that says why it cannot work
+ * ends it at once. */
 void
 supervise_judge_next(struct supervise *s, int64_t now)
 {
@@ -167,7 +137,7 @@ warn_of_fixed_settings(struct supervise *s, const struct generation *g)
 
 	conf_dump_restarts(s->current->conf, g->conf, &names);
 	if (names.n > 0)
-		outcome_add(&s->outcome, 0, "%s changed: this takes effect at the next start", buf_text(&names).p);
+		outcome_add(&s->outcome, 0, "%s changed: in force in full only after a restart", buf_text(&names).p);
 	buf_fini(&names);
 }
 

@@ -73,8 +73,6 @@ void supervise_reconcile(struct supervise *s, struct generation *g, int64_t now)
 void supervise_expect_next(struct supervise *s, int64_t now);  /* its time begins */
 void supervise_judge_next(struct supervise *s, int64_t now);   /* is it in, or out? */
 void supervise_answer_reload(struct supervise *s);             /* s->outcome to the client that waits, if there is one */
-/* The control socket as g wants it; the one that there is stays on failure. */
-NODISCARD enum rc supervise_open_control(struct supervise *s, const struct generation *g, int64_t patience_ms, char *why, size_t size);
 
 /* supervise_ctl.c: a ctl_fn; arg is the struct supervise. */
 void supervise_request(void *arg, struct ctl_client *c, const struct ctl_request *r);
