@@ -26,7 +26,7 @@ add_file(struct ip_set *set, const struct snapshot *snapshot, const char *path, 
 		snprintf(why, size, "common.exclusion_addresses: %s is not in the snapshot", path);
 		return RC_SYNTAX;
 	}
-	snprintf(where, sizeof where, "%s: ", path);
+	snprintf(where, sizeof where, "%.250s: ", path);
 	while (span_split(&rest, '\n', &line)) {
 		line = span_trim(span_sub(line, 0, span_find(line, '#')));
 		if (line.n > 0 && add_range(set, line, where, why, size) != RC_OK)

@@ -15,7 +15,8 @@ use Enma::Proc qw(work_dir spew slurp run_command wait_until free_port);
 plan skip_all => Enma::Daemon::missing() if Enma::Daemon::missing();
 
 my $dir = work_dir();
-spew("$dir/zone", qq(pass.example TXT "v=spf1 ip4:192.0.2.0/24 -all"\n));
+# Names outside the zone would be asked of a forwarder that does not exist, and waited for.
+spew("$dir/zone", qq(pass.example TXT "v=spf1 ip4:192.0.2.0/24 -all"\nmail.example A 192.0.2.1\n));
 
 sub daemon {
 	my ($socket, $env, @set) = @_;

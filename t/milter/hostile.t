@@ -16,7 +16,8 @@ plan skip_all => Enma::Daemon::missing() if Enma::Daemon::missing();
 my $dir = work_dir();
 my $socket = "unix:$dir/milter";
 my $build = Enma::Daemon::build();
-spew("$dir/zone", qq(pass.example TXT "v=spf1 ip4:192.0.2.0/24 -all"\n));
+# Names outside the zone would be asked of a forwarder that does not exist, and waited for.
+spew("$dir/zone", qq(pass.example TXT "v=spf1 ip4:192.0.2.0/24 -all"\nmail.example A 192.0.2.1\n));
 my $enma = Enma::Daemon->new(conf => ['milter.socket' => $socket, 'worker.count' => 1, 'resolver.zone' => "$dir/zone",
 	'resolver.forward' => '127.0.0.1@9'])->start;
 my ($worker) = split ' ', slurp('/proc/' . $enma->pid . '/task/' . $enma->pid . '/children');

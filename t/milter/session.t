@@ -17,6 +17,7 @@ my $dir = work_dir();
 spew("$dir/zone", <<'ZONE');
 pass.example   TXT   "v=spf1 ip4:192.0.2.0/24 -all"
 fail.example   TXT   "v=spf1 -all"
+mail.example   A     192.0.2.1
 ZONE
 spew("$dir/excluded", "# file of ranges\n203.0.113.7\n\n203.0.113.16-203.0.113.20 # some\n");
 

@@ -22,6 +22,8 @@ neutral.example     TXT   "v=spf1 ?all"
 broken.example      TXT   "v=spf1 what:ever"
 temp.example        SERVFAIL
 none.example        A     192.0.2.7
+h.example           A     192.0.2.8
+d1.example          NXDOMAIN
 mail.pass.example   TXT   "v=spf1 a -all"
 mail.pass.example   A     192.0.2.1
 chain.example       TXT   "v=spf1 include:%{d1r}.a.example -all"
