@@ -51,7 +51,7 @@ reserve(struct buf *b, size_t n)
 	if (need < b->room)
 		return true;
 	room = MAX(need + 1, MAX((size_t)64, b->room * 2));
-	room = MIN(room, b->ceiling + 1);
+	room = MIN(room - 1, b->ceiling) + 1;
 	if (b->arena == NULL) {
 		b->p = xrealloc(b->p, room, 1);
 	} else {
