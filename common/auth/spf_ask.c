@@ -61,10 +61,8 @@ trace_question(struct spf_pass *c, const struct dns_name *name, uint16_t type, c
 	}
 	if (answer->why[0] != '\0')
 		buf_fmt(&note, " (%s)", answer->why);
-	if (answer->is_from_cache)
-		buf_fmt(&note, "; ttl %u, cached", answer->ttl_s);
-	else
-		buf_fmt(&note, "; ttl %u, %u.%03u ms", answer->ttl_s, answer->elapsed_us / 1000, answer->elapsed_us % 1000);
+	buf_fmt(&note, "; ttl %u, %u.%03u ms%s", answer->ttl_s, answer->elapsed_us / 1000, answer->elapsed_us % 1000,
+	    answer->is_from_cache ? ", cached" : "");
 	spf_trace_step(c, "question", buf_text(&text), buf_text(&note));
 }
 
