@@ -265,21 +265,41 @@ conf_dump_sample(struct buf *b)
 
 /* ---- the manual ------------------------------------------------------------------------------------------ */
 
-/* Text for mdoc: one sentence a line, nothing that roff takes for itself. */
+/* One word for roff: nothing that it takes for a request or an escape. */
+static void
+print_roff_word(struct span word, bool is_first, struct buf *b)
+{
+	size_t i;
+
+	if (is_first && word.n > 0 && (word.p[0] == '.' || word.p[0] == '\''))
+		buf_str(b, "\\&");
+	for (i = 0; i < word.n; i++) {
+		if (word.p[i] == '\\')
+			buf_str(b, "\\e");
+		else
+			buf_byte(b, word.p[i]);
+	}
+}
+
+/* Text for mdoc: each sentence on a line of its own, long ones on several. */
 static void
 print_roff(const char *text, struct buf *b)
 {
-	const char *p;
+	struct span rest = span_cstr(text), word;
+	size_t column = 0;
 
-	for (p = text; *p != '\0'; p++) {
-		if (*p == '\\') {
-			buf_str(b, "\\e");
-		} else if (*p == ' ' && p > text && p[-1] == '.') {
+	while (span_split(&rest, ' ', &word)) {
+		if (column > 0 && column + 1 + word.n > SAMPLE_WIDTH) {
 			buf_byte(b, '\n');
-		} else {
-			if ((p == text || p[-1] == ' ') && (*p == '.' || *p == '\''))
-				buf_str(b, "\\&");
-			buf_byte(b, *p);
+			column = 0;
+		}
+		if (column > 0)
+			buf_byte(b, ' ');
+		print_roff_word(word, column == 0, b);
+		column += word.n + 1;
+		if (word.n > 0 && word.p[word.n - 1] == '.' && !span_is_null(rest)) {
+			buf_byte(b, '\n');
+			column = 0;
 		}
 	}
 	buf_byte(b, '\n');
@@ -288,8 +308,7 @@ print_roff(const char *text, struct buf *b)
 static void
 mdoc_row(const struct conf_row *row, struct buf *b)
 {
-	buf_fmt(b, ".It Ic %s : ", row->name);
-	print_roff(row->syntax, b);
+	buf_fmt(b, ".It Ic %s : Ar %s\n", row->name, row->syntax);
 	print_roff(row->help, b);
 	if (has_range(row)) {
 		buf_str(b, "Range: ");

@@ -85,7 +85,7 @@ const struct conf_row conf_rows[] = {
 	    "Empty: stay who you are."),
 	TEXT("milter.pidfile", milter_pidfile, CF_ENMA | CF_RESTART, "/run/enma/enma.pid", conf_check_path, "PATH",
 	    "File with the supervisor's process id. "
-	    "Its folder is made when it is missing and /run is writable. "
+	    "Its folder is made when it is missing. "
 	    "Empty: none. "
 	    "ENMA 1.2 had /var/run/enma/enma.pid, which is the same place on today's systems."),
 	TEXT("milter.chdir", milter_chdir, CF_ENMA | CF_RESTART, "/var/tmp", conf_check_path, "PATH",
