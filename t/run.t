@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use Test::More;
 use IO::Select;
+use POSIX qw(WNOHANG);
 use Time::HiRes qw(time);
 
 my $build = $ENV{ENMA_BUILD} || 'build';
@@ -43,9 +44,13 @@ SKIP: {
 }
 
 kill 'TERM', $pid;
-$until = time + 30;
-1 while ((my $gone = waitpid $pid, 1) == 0 && time < $until && select undef, undef, undef, 0.05);
-is kill(0, $pid), 0, 'TERM ends it';
+my $gone = 0;
+for ($until = time + 30; !$gone && time < $until;) {
+	$gone = waitpid $pid, WNOHANG;
+	select undef, undef, undef, 0.02 unless $gone;
+}
+is $gone, $pid, 'TERM ends it';
+is $? >> 8, 0, 'with status 0';
 diag $out if !Test::More->builder->is_passing;
-undef $pid if !kill 0, $pid;
+undef $pid if $gone;
 done_testing;

@@ -37,13 +37,13 @@ take_domain(struct scan *s, struct span *out)
 	return true;
 }
 
-/* RFC 5321 appendix C: [ "@" Domain *( "," "@" Domain ) ":" ]. */
+/* RFC 5321 appendix C: [ "@" Domain *( "," "@" Domain ) ":" ].  Without a colon it is no route: see take_local(). */
 static bool
 skip_route(struct scan *s)
 {
 	struct span domain;
 
-	if (scan_peek(s) != '@')
+	if (scan_peek(s) != '@' || span_find(s->text, ':') == s->text.n)
 		return true;
 	do {
 		if (!scan_byte(s, '@') || scan_domain(s, &domain) != RC_OK)
@@ -52,14 +52,33 @@ skip_route(struct scan *s)
 	return scan_byte(s, ':');
 }
 
-/* RC_SYNTAX: no local part; RC_LIMIT: arena. */
+/* Atoms and dots in any order (addresses like "a..b@" and "a.@" are in daily use), with single blanks between them, as clients
+ * write that forget the quotes.  Neither can be taken for another domain. */
+static bool
+take_words(struct scan *s, struct span *out)
+{
+	size_t start = s->at;
+	struct span word;
+
+	do {
+		if (scan_atoms(s, &word) != RC_OK)
+			return false;
+	} while (scan_byte(s, ' '));
+	*out = scan_since(s, start);
+	return true;
+}
+
+/* None before the '@' is an empty one, for which RFC 7208 section 4.3 puts "postmaster".  RC_SYNTAX: no local part; RC_LIMIT: arena. */
 static enum rc
 take_local(struct arena *a, struct scan *s, struct span *out)
 {
 	struct buf content = buf_in(a, PATH_MAX_BYTES);
 
+	*out = scan_since(s, s->at);
+	if (scan_peek(s) == '@')
+		return RC_OK;
 	if (scan_peek(s) != '"')
-		return scan_atoms(s, out) == RC_OK ? RC_OK : RC_SYNTAX;
+		return take_words(s, out) ? RC_OK : RC_SYNTAX;
 	if (scan_quoted(s, false, &content) != RC_OK)
 		return RC_SYNTAX;
 	return buf_done(&content, out);

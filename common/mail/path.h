@@ -29,7 +29,7 @@ struct path {
 };
 
 /* text: what the MTA passes, with or without angle brackets; a source route "<@a,@b:user@dom>" is dropped (RFC 5321 appendix C: must be
- * accepted, should be ignored).  NUL, control bytes, bad quoting, "a@b@c", empty local part (unless quoted), blanks outside quotes,
+ * accepted, should be ignored).  NUL, control bytes, bad quoting, "a@b@c", blanks at the ends or several together outside quotes,
  * invalid UTF-8, a domain with other bytes than letters, digits, '-', '_' and UTF-8, an address literal
  * with other bytes than letters, digits, '.', ':' and '-': PATH_INVALID.  Whether a domain can exist
  * (length of labels, single labels) is not judged here.  Dots may stand anywhere in a local part: Japanese mobile carriers gave

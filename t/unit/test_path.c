@@ -59,7 +59,7 @@ static const struct row rows[] = {
 	{ "<@a,b:u@d>", PATH_INVALID, NULL, NULL },
 	{ "<@a,@b u@d>", PATH_INVALID, NULL, NULL },
 	{ "<@a:>", PATH_INVALID, NULL, NULL },
-	{ "<@a>", PATH_INVALID, NULL, NULL },
+	{ "<@a>", PATH_MAILBOX, "", "a" },
 	{ "<@>", PATH_INVALID, NULL, NULL },
 	{ "<@a(x):u@d>", PATH_INVALID, NULL, NULL },
 	/* address literals */
@@ -92,14 +92,18 @@ static const struct row rows[] = {
 	{ "<any@legit'@any.attack>", PATH_INVALID, NULL, NULL },         /* a6 */
 	{ "<@legit,@any.com:'any@attack>", PATH_MAILBOX, "'any", "attack" },     /* a7 */
 	{ "<a@b@c>", PATH_INVALID, NULL, NULL },
-	{ "<@example.org>", PATH_INVALID, NULL, NULL },
+	{ "<@example.org>", PATH_MAILBOX, "", "example.org" },           /* RFC 7208 section 4.3: postmaster */
+	{ "<@@example.org>", PATH_INVALID, NULL, NULL },
+	{ "<@a:@example.org>", PATH_MAILBOX, "", "example.org" },
 	{ "<u@>", PATH_INVALID, NULL, NULL },
 	{ "<u@.>", PATH_INVALID, NULL, NULL },
 	{ "<u@a..b>", PATH_INVALID, NULL, NULL },
 	{ "<u@.a>", PATH_INVALID, NULL, NULL },
 	{ "<u@a..>", PATH_INVALID, NULL, NULL },
 	{ "<u@a b>", PATH_INVALID, NULL, NULL },
-	{ "<a b@example.org>", PATH_INVALID, NULL, NULL },
+	{ "<a b@example.org>", PATH_MAILBOX, "a b", "example.org" },
+	{ "<a  b@example.org>", PATH_INVALID, NULL, NULL },
+	{ "< a@example.org>", PATH_INVALID, NULL, NULL },
 	{ "<u @example.org>", PATH_INVALID, NULL, NULL },
 	{ "<u@example.org >", PATH_INVALID, NULL, NULL },
 	{ "< >", PATH_INVALID, NULL, NULL },

@@ -1,0 +1,46 @@
+# The published suite of RFC 7208 through the running daemon: a milter client sends each case, DNS is the suite's own server over
+# loopback.  The suites are other projects' data and not part of this one; without them this test says so.
+use strict;
+use warnings;
+use Test::More;
+
+use Enma::Daemon;
+use Enma::Proc qw(spawn run_command wait_until work_dir slurp free_port is_alive);
+
+my $suite = '../shared/conformance';
+plan skip_all => "the external suite is not there ($suite)" unless -d $suite && glob "$suite/spf7208-*.json";
+plan skip_all => Enma::Daemon::missing() if Enma::Daemon::missing();
+# Debian's own: what else may be called python3 need not have the standard library complete.
+my ($python) = grep { -x } '/usr/bin/python3';
+plan skip_all => 'python3 is not installed' unless $python;
+
+my $dir = work_dir();
+my $control = free_port();
+my $dns_pid = spawn(cmd => [$python, '-u', "$suite/tools/testdns.py", '--port', 0, '--control-port', $control], log => "$dir/dns");
+my ($port) = wait_until(20, sub {
+	die 'the DNS server ended: ' . slurp("$dir/dns") unless is_alive($dns_pid);
+	slurp("$dir/dns") =~ /port (\d+)/ && $1;
+}, 'the DNS server starts');
+
+my $milter = free_port();
+my $enma = Enma::Daemon->new(conf => [
+	'milter.socket' => "inet:$milter\@127.0.0.1",
+	'resolver.forward' => "127.0.0.1\@$port",
+	'resolver.deadline' => '30s',
+	'common.exclusion_addresses' => '',
+]);
+$enma->start;
+
+# A new generation for each zone: the caches inside the workers start empty, and reload is exercised under way.
+my $flush = join ' ', Enma::Daemon::build() . '/enmactl', '-c', $enma->conf_file, 'reload';
+my @groups = sort glob "$suite/spf7208-*.json";
+my ($status, $text) = run_command(seconds => 280, cmd => [$python, "$suite/tools/runner.py", '--milter', "inet:$milter\@127.0.0.1",
+	'--control', $control, '--authserv-id', 'mx.example.jp', '--jobs', 8, '--zone-cmd', "$flush >/dev/null", @groups]);
+my ($passed, $failed, $skipped) = $text =~ /^(\d+) passed, (\d+) failed, (\d+) skipped$/m;
+is $passed, 203, 'cases passed';
+is $failed, 0, 'cases failed';
+is $skipped, 0, 'cases skipped';
+diag $text if $status || ($passed // 0) != 203;
+unlike $text, qr/cannot parse/, 'every field is understood by the independent parser, where it is installed';
+is $enma->stop, 0, 'the daemon ended well';
+done_testing;
