@@ -78,7 +78,7 @@ $w->part('HELO that is no name' => sub {
 	# Postfix lets a client send without HELO, and the milter then hears of none.
 	my $client = $w->mta->client;
 	$client->helo($HELO);
-	$client->xclient(ADDR => $w->GOOD, NAME => '[UNAVAILABLE]');
+	$client->xclient(ADDR => '192.0.2.10', NAME => '[UNAVAILABLE]');
 	my $message = $w->mail_over($client, from => 'user@pass.example');
 	$w->verdict_is($message, 'no HELO', mailfrom => ['pass', 'user@pass.example']);
 });
@@ -96,7 +96,7 @@ $w->part('authenticated sessions' => sub {
 });
 
 $w->part('enma dies' => sub {
-	$w->enma->stop;
+	$w->enma->stop_now;
 	my $to = $w->new_recipient;
 	my ($code) = $w->open_client(service => 'lenient')->send_mail(from => 'user@pass.example', to => $to,
 		data => "Subject: x\r\n\r\nx\r\n");

@@ -30,7 +30,7 @@ $w->part('senders that are no full addresses' => sub {
 });
 
 $w->part('enma dies' => sub {
-	$w->enma->stop;
+	$w->enma->stop_now;
 	my $to = $w->new_recipient;
 	my ($code) = $w->open_client(service => 'lenient')->send_mail(from => 'user@pass.example', to => $to,
 		data => "Subject: x\r\n\r\nx\r\n");

@@ -414,7 +414,7 @@ sub run_death {
 	my ($self) = @_;
 	my $client = $self->open_client;
 	$self->mail_over($client, from => 'user@pass.example');
-	$self->{enma}->stop;
+	$self->{enma}->stop_now;
 	my ($code) = $self->try_mail($client);
 	like($code, qr/^4/, 'enma gone during a connection: 4xx');
 	($code) = $self->try_mail($self->open_client);

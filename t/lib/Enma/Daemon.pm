@@ -8,7 +8,8 @@
 #	my ($code, $text) = $enma->ctl('status', '--json');     exit code and output of enmactl
 #	$enma->pid, $enma->dir, $enma->conf_file, $enma->log
 #	$enma->set('spf.auth' => 'no'); replaces a setting in the file (reload is yours to ask for)
-#	$enma->stop;                    SIGTERM; returns the wait status
+#	$enma->stop;                    SIGTERM (drains for at most 10 s); returns the wait status
+#	$enma->stop_now;                enmactl stop --now: sessions are cut
 #
 # conf is a list of key and value (keys may repeat).  Keys that are not given
 # and that a test always needs (control.socket, milter.pidfile, log.target, ...)
@@ -42,7 +43,7 @@ sub new {
 	my %given = map { $conf[2 * $_] => 1 } 0 .. $#conf / 2;
 	my @usual = ('control.socket' => "unix:$dir/control", 'milter.pidfile' => "$dir/enma.pid",
 		'log.target' => "file:$dir/enma.log", 'authresult.identifier' => 'mx.example.jp',
-		'worker.count' => 2);
+		'worker.count' => 2, 'worker.drain_timeout' => '10s');
 	while (my ($key, $value) = splice @usual, 0, 2) {
 		push @conf, $key, $value if !$given{$key};
 	}
@@ -104,6 +105,13 @@ sub stop {
 	my ($self, %o) = @_;
 	return if !$self->{pid};
 	return Enma::Proc::stop(delete $self->{pid}, seconds => STOP_SECONDS, %o);
+}
+
+sub stop_now {
+	my ($self) = @_;
+	my ($code, $text) = $self->ctl('stop', '--now');
+	die "enmactl stop --now: exit $code: $text" if $code;
+	return $self->stop;
 }
 
 # What it wrote: the log, and what came out of its standard streams.

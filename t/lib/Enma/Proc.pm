@@ -173,6 +173,9 @@ sub child_main {
 sub spawn {
 	my (%o) = @_;
 	guard_start() if !$guard;
+	if ($o{log}) {			# so that it can be read at once
+		open my $log, '>>', $o{log} or die "$o{log}: $!";
+	}
 	my $pid = fork;
 	die "fork: $!" if !defined $pid;
 	child_main(\%o) if $pid == 0;
