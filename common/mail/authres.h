@@ -72,10 +72,10 @@ struct authres_ids;
 /* id: exact match; others: exact or below.  IDN forms are compared as A-labels, case-insensitively, final dots ignored. */
 NODISCARD struct authres_ids *authres_ids_create(struct span id, const struct span *others, size_t n);
 void authres_ids_destroy(struct authres_ids **ids);
-/* True when the field claims one of them: reads only the identifier: comments, quoting, folding, a version, missing semicolon are seen
- * through.  A value whose identifier cannot be read: false, unless any token before the first ';' that is not inside a comment or
- * quoted string is ours (then true only if it stands first: "evil, mx.example" is not ours).  Linear time, no allocation limits
- * reachable by hostile text. */
+/* True when the field claims one of them.  Only the first word is read: comments, quoting, folding, control bytes, a version, a missing
+ * semicolon are seen through; a word in a comment counts only for readers that get comments wrong ("(a\) mx.example.jp; ...) b;"), or
+ * when the comment does not end.  "evil, mx.example" is not ours, nor is an encoded word.  Linear time; no limit that hostile text
+ * could reach decides (a word that is too long for a name is nobody's). */
 bool authres_ids_claimed(const struct authres_ids *ids, struct span value);
 
 /* True for "Authentication-Results" in any case, with blanks or folding before the colon. */

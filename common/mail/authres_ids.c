@@ -1,10 +1,10 @@
 /*
  * authres_ids - does a field claim to be written by us?  See authres.h.
  *
- * What is removed must not depend on how strictly a later reader parses: a field that any reader could take for ours has to
+ * What is removed must not depend on how strictly a later reader parses: a field that a reader could take for ours has to
  * go.  So this does not use the strict parser.  It looks for the first word before the first ';', treating every control byte as white
- * space and every other special as a separator, with three readings of parentheses, tried in this order until one works out: comments
- * as RFC 5322 has them; comments that do not nest; no comments.  Each reading is one pass.
+ * space and every other special as a separator, and it reads parentheses as RFC 5322 does and as a simple reader does, for whom
+ * comments neither nest nor quote; if in both readings a comment does not end, without comments.  Each reading is one pass.
  */
 #include <stdlib.h>
 
@@ -255,23 +255,39 @@ take_glued(struct scan *s, enum reading reading, struct word *word)
 		take_word(s, word);
 }
 
+/* RC_OK: *claimed_out; RC_SYNTAX: this reading does not work out. */
+static enum rc
+read_claim(const struct authres_ids *ids, struct span value, enum reading reading, bool *claimed_out)
+{
+	struct scan s = scan_of(value);
+	struct word word;
+	enum rc rc;
+	size_t first;
+
+	word_clear(&word);
+	rc = find_word(&s, reading, &word);
+	if (rc == RC_SYNTAX)
+		return RC_SYNTAX;
+	*claimed_out = rc == RC_OK && is_ours(ids, &word);
+	if (rc != RC_OK || *claimed_out)
+		return RC_OK;
+	first = word.n;
+	take_glued(&s, reading, &word);
+	*claimed_out = word.n > first && is_ours(ids, &word);
+	return RC_OK;
+}
+
 bool
 authres_ids_claimed(const struct authres_ids *ids, struct span value)
 {
-	enum reading reading;
+	bool nested = false, flat = false, raw = false;
+	enum rc rc_nested = read_claim(ids, value, READ_NESTED, &nested);
+	enum rc rc_flat;
 
-	for (reading = READ_NESTED; reading <= READ_RAW; reading++) {
-		struct scan s = scan_of(value);
-		struct word word = { .n = 0 };
-		enum rc rc = find_word(&s, reading, &word);
-		size_t first = word.n;
-
-		if (rc == RC_SYNTAX)
-			continue;
-		if (rc == RC_OK && is_ours(ids, &word))
-			return true;
-		take_glued(&s, reading, &word);
-		return rc == RC_OK && word.n > first && is_ours(ids, &word);
-	}
-	return false;
+	if (nested)
+		return true;
+	rc_flat = read_claim(ids, value, READ_FLAT, &flat);
+	if (flat || rc_nested == RC_OK || rc_flat == RC_OK)
+		return flat;
+	return read_claim(ids, value, READ_RAW, &raw) == RC_OK && raw;
 }

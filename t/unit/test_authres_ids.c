@@ -92,6 +92,9 @@ test_spellings(void **state)
 		{ " (mx.example.jp; dkim=pass", true },
 		{ " ((c) mx.example.jp; dkim=pass", true },
 		{ " ) mx.example.jp; dkim=pass", true },
+		/* somebody else's by RFC 5322, ours for readers whose comments do not nest or quote */
+		{ " (c\\) mx.example.jp; dkim=pass) x; none", true },
+		{ " ((c) mx.example.jp; dkim=pass) x; none", true },
 		{ " , mx.example.jp; dkim=pass", true },
 		{ " <mx.example.jp>; dkim=pass", true },
 		{ "\rmx.example.jp; dkim=pass", true },
@@ -124,6 +127,8 @@ test_near_ids_are_kept(void **state)
 		{ " evil (mx.example.jp); dkim=pass", false },
 		{ " (mx.example.jp) evil; dkim=pass", false },
 		{ " (mx.example.jp); dkim=pass", false },
+		{ " (a(b)mx.example.jp.evil) x; none", false },
+		{ " ((mx.example.jp)) x; none", false },
 		{ " \"evil\" mx.example.jp; dkim=pass", false },
 		{ " \"evil mx.example.jp\"; dkim=pass", false },
 		{ " \"mx.example.jp evil\"; dkim=pass", false },
