@@ -69,6 +69,9 @@ test_identities(void **state)
 		{ "192.0.2.1", "helo.example", "<@a.example,@b.example:user@example.org>", "pass", "user@example.org", "pass", 3 },
 		{ "192.0.2.1", "helo.example", "<user@b\xc3\xbc" "cher.example>", "pass", "user@b\xc3\xbc" "cher.example", "pass", 3 },
 		{ "192.0.2.1", "helo.example", "<j\xc3\xbcrgen@example.org>", "pass", "j\xc3\xbcrgen@example.org", "pass", 3 },
+		/* no local part: postmaster (RFC 7208 section 4.3); missing quotes are put */
+		{ "192.0.2.1", "helo.example", "<@example.org>", "pass", "postmaster@example.org", "pass", 3 },
+		{ "192.0.2.1", "helo.example", "<a b@example.org>", "pass", "\"a b\"@example.org", "pass", 3 },
 		/* the null path: postmaster at HELO */
 		{ "192.0.2.1", "helo.example", "<>", "pass", "postmaster@helo.example", "pass", 2 },
 		{ "192.0.2.1", "helo.example", "", "pass", "postmaster@helo.example", "pass", 2 },
