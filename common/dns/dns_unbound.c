@@ -9,9 +9,10 @@
  * request and stays counted until libunbound is done with it; the answer still goes into libunbound's cache.
  *
  * States of a request, changed under the lock:
- *	QUEUED -> STARTED -> IDLE (done)
- *	QUEUED -> DROPPED -> IDLE                       cancelled before the loop saw it
- *	STARTED -> CANCELLING -> [ANSWERED ->] IDLE     on the list of cancels; the loop finishes it
+ *	QUEUED -> STARTED -> IDLE               done
+ *	QUEUED -> DROPPED                       cancelled before the loop saw it; the loop finishes it
+ *	STARTED -> CANCELLING [-> ANSWERED]     on the list of cancels; the loop finishes it
+ * cancel() leaves all but QUEUED and STARTED alone.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -132,17 +133,14 @@ wake(const struct unbound *u)
 	while (n < 0 && errno == EINTR);
 }
 
-/* The asker may free req inside done(). */
+/* The request is in no list, and in a state that cancel() leaves alone.  The asker may free it inside done(). */
 static void
-finish(struct unbound *u, struct dns_req *req, struct dns_answer *a)
+finish(struct dns_req *req, struct dns_answer *a)
 {
 	const int64_t elapsed_us = clock_mono_us() - req->asked_us;
 
 	a->elapsed_us = (uint32_t)MIN(MAX(elapsed_us, 0), (int64_t)UINT32_MAX);
 	req->answer = a;
-	pthread_mutex_lock(&u->lock);
-	req->state = IDLE;
-	pthread_mutex_unlock(&u->lock);
 	req->done(req);
 }
 
@@ -195,7 +193,10 @@ answer_of(const struct dns_req *req, int rcode, const void *packet, int len, int
 	return a;
 }
 
-/* A request that is on the list of cancels is finished from there: the list still points to it. */
+/*
+ * A request that is on the list of cancels is finished from there: the list still points to it.  From IDLE on no cancel() can put it
+ * there any more, so the look and the change are one step.
+ */
 static void
 complete(struct unbound *u, struct dns_req *req, struct dns_answer *a)
 {
@@ -203,13 +204,12 @@ complete(struct unbound *u, struct dns_req *req, struct dns_answer *a)
 
 	pthread_mutex_lock(&u->lock);
 	is_cancelling = req->state == CANCELLING;
-	if (is_cancelling) {
-		req->state = ANSWERED;
+	req->state = is_cancelling ? ANSWERED : IDLE;
+	if (is_cancelling)
 		req->answer = a;
-	}
 	pthread_mutex_unlock(&u->lock);
 	if (!is_cancelling)
-		finish(u, req, a);
+		finish(req, a);
 }
 
 /* libunbound's callback: also from inside ub_resolve_event() and ub_ctx_delete(). */
@@ -250,14 +250,14 @@ start(struct unbound *u, struct dns_req *req)
 }
 
 static void
-finish_cancelled(struct unbound *u, struct dns_req *req)
+finish_cancelled(struct dns_req *req)
 {
 	if (req->state == ANSWERED) {
-		finish(u, req, (struct dns_answer *)(uintptr_t)req->answer);
+		finish(req, (struct dns_answer *)(uintptr_t)req->answer);
 		return;
 	}
 	((struct job *)req->own)->req = NULL;
-	finish(u, req, answer_status(DNS_CANCELLED, 0, NULL));
+	finish(req, answer_status(DNS_CANCELLED, 0, NULL));
 }
 
 /* Off the queue: STARTED, unless it was cancelled there. */
@@ -298,7 +298,7 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 		event_base_loopbreak(u->base);
 	for (; cancels != NULL; cancels = next) {
 		next = cancels->next;
-		finish_cancelled(u, cancels);
+		finish_cancelled(cancels);
 	}
 	/* `next` is read while the request is still QUEUED: from STARTED on a cancel may use that field. */
 	for (; queue != NULL; queue = next) {
@@ -306,7 +306,7 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 		if (may_start(u, queue))
 			start(u, queue);
 		else
-			finish(u, queue, answer_status(DNS_CANCELLED, 0, NULL));
+			finish(queue, answer_status(DNS_CANCELLED, 0, NULL));
 	}
 }
 
@@ -341,13 +341,13 @@ run(void *arg)
 
 /* Answers what cannot be taken on; a list by dns_req.next. */
 static void
-refuse(struct unbound *u, struct dns_req *req, const char *why)
+refuse(struct dns_req *req, const char *why)
 {
 	struct dns_req *next;
 
 	for (; req != NULL; req = next) {
 		next = req->next;
-		finish(u, req, answer_status(DNS_SERVFAIL, 0, why));
+		finish(req, answer_status(DNS_SERVFAIL, 0, why));
 	}
 }
 
@@ -376,7 +376,7 @@ unbound_ask(struct dns_source *src, struct dns_req **reqs, size_t n)
 	pthread_mutex_unlock(&u->lock);
 	if (must_wake)
 		wake(u);
-	refuse(u, refused.first, is_stopping ? "the resolver is stopping" : "too many questions under way");
+	refuse(refused.first, is_stopping ? "the resolver is stopping" : "too many questions under way");
 }
 
 static void
@@ -386,7 +386,10 @@ unbound_cancel(struct dns_source *src, struct dns_req *req)
 	bool must_wake = false;
 
 	pthread_mutex_lock(&u->lock);
-	if (req->state == QUEUED) {
+	/* at the end everything is finished without being asked */
+	if (u->is_stopping) {
+		must_wake = false;
+	} else if (req->state == QUEUED) {
 		req->state = DROPPED;
 	} else if (req->state == STARTED) {
 		must_wake = u->cancels.first == NULL;
@@ -431,17 +434,17 @@ finish_all(struct unbound *u)
 
 	for (req = list_take(&u->cancels); req != NULL; req = next) {
 		next = req->next;
-		finish_cancelled(u, req);
+		finish_cancelled(req);
 	}
 	for (struct job *job = u->jobs; job != NULL; job = job->after) {
 		req = job->req;
 		job->req = NULL;
 		if (req != NULL)
-			finish(u, req, answer_status(DNS_CANCELLED, 0, "the resolver is stopping"));
+			finish(req, answer_status(DNS_CANCELLED, 0, "the resolver is stopping"));
 	}
 	for (req = list_take(&u->queue); req != NULL; req = next) {
 		next = req->next;
-		finish(u, req, answer_status(DNS_CANCELLED, 0, "the resolver is stopping"));
+		finish(req, answer_status(DNS_CANCELLED, 0, "the resolver is stopping"));
 	}
 }
 

@@ -277,6 +277,45 @@ test_silence_hurts_nobody_else(void **state)
 	dns_server_stop(&s);
 }
 
+/* Silence alone, with no good answer in between, must not make the server look dead: the next names answer at once. */
+static void
+test_server_is_not_given_up(void **state)
+{
+	enum { SILENT = 16 };
+	struct dns_server s = dns_server_start(SPAN("*.silent.example TIMEOUT\n*.fine.example A 192.0.2.1\n"));
+	struct dns_source *src = resolver_to(&s);
+	struct dns_req reqs[SILENT], *v[SILENT];
+	struct waiter w;
+
+	(void)state;
+	expect(src, "first.fine.example", DNS_A, DNS_OK, 1, 300);
+	for (int round = 0; round < 2; round++) {
+		waiter_init(&w);
+		for (size_t i = 0; i < SILENT; i++) {
+			char name[64];
+
+			snprintf(name, sizeof name, "n%d-%zu.silent.example", round, i);
+			reqs[i] = req_of(name, DNS_A, &w);
+			v[i] = &reqs[i];
+		}
+		src->ask(src, v, SILENT);
+		assert_true(waiter_wait(&w, SILENT, FAR_MS));
+		for (size_t i = 0; i < SILENT; i++)
+			dns_answer_unref(reqs[i].answer);
+		waiter_fini(&w);
+		for (int i = 0; i < 20; i++) {
+			int64_t start = clock_mono_ms();
+			char name[64];
+
+			snprintf(name, sizeof name, "n%d-%d.fine.example", round, i);
+			expect(src, name, DNS_A, DNS_OK, 1, 300);
+			assert_in_range(clock_mono_ms() - start, 0, 1000);
+		}
+	}
+	src->destroy(src);
+	dns_server_stop(&s);
+}
+
 /* The late answer still warms the cache. */
 static void
 test_cancelled_question_goes_on(void **state)
@@ -790,7 +829,8 @@ main(void)
 		cmocka_unit_test(test_types_and_ttls), cmocka_unit_test(test_chains), cmocka_unit_test(test_odd_names),
 		cmocka_unit_test(test_longest_name), cmocka_unit_test(test_names_libunbound_likes_to_answer),
 		cmocka_unit_test(test_large_answers_over_tcp), cmocka_unit_test(test_thousand_at_once),
-		cmocka_unit_test(test_silence_hurts_nobody_else), cmocka_unit_test(test_cancelled_question_goes_on),
+		cmocka_unit_test(test_silence_hurts_nobody_else), cmocka_unit_test(test_server_is_not_given_up),
+		cmocka_unit_test(test_cancelled_question_goes_on),
 		cmocka_unit_test(test_garbage), cmocka_unit_test(test_nobody_listens), cmocka_unit_test(test_two_contexts),
 		cmocka_unit_test(test_destroy_with_outstanding), cmocka_unit_test(test_outstanding_limit),
 		cmocka_unit_test(test_asking_from_done), cmocka_unit_test(test_many_threads),
