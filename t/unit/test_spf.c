@@ -115,6 +115,8 @@ test_mechanisms(void **state)
 		  "192.0.2.1", SPF_FAIL, SPF_R_MATCH, "-all", NULL },
 		{ "ptr, dot inside a label", "example.org TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR m\\.example.org\n"
 		  "m\\.example.org A 192.0.2.1", "192.0.2.1", SPF_FAIL, SPF_R_MATCH, "-all", NULL },
+		{ "ptr, length byte inside a label", "example.org TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR m\\007example.org\n"
+		  "m\\007example.org A 192.0.2.1", "192.0.2.1", SPF_FAIL, SPF_R_MATCH, "-all", NULL },
 		{ "ptr, v6", "example.org TXT \"v=spf1 ptr:example.net -all\"\n"
 		  "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR m.Example.NET\nm.example.net AAAA 2001:db8::1",
 		  "2001:db8::1", SPF_PASS, SPF_R_MATCH, "ptr:example.net", NULL },
@@ -467,6 +469,7 @@ test_explanation(void **state)
 		/* voids are used up, and it is fetched all the same */
 		{ "example.org TXT \"v=spf1 a:v1.example a:v2.example -all exp=e.example\"\ne.example TXT \"text\"", SPF_FAIL, "text" },
 		{ "example.org TXT \"v=spf1 a:v1.example a:v2.example -all exp=e.example\"", SPF_FAIL, NULL },
+		{ "example.org TXT \"v=spf1 a:v1.example a:v2.example a:m.example -all exp=e.example\"\nm.example A 192.0.2.9", SPF_FAIL, NULL },
 		{ "example.org TXT \"v=spf1 -all exp=e.example\"\ne.example TXT \"%{L} \\034%{l}\\034\"", SPF_FAIL, "user \"user\"" },
 	};
 
@@ -476,6 +479,7 @@ test_explanation(void **state)
 		struct spf_outcome out = check_zone(&bed, rows[i].zone, "192.0.2.1", 2);
 
 		assert_int_equal(out.result, rows[i].result);
+		assert_int_equal(out.voids, strstr(rows[i].zone, "a:v1.example a:v2.example") != NULL ? 2 : 0);
 		if (!span_eq(out.explanation, bed_span(rows[i].want)))
 			fail_msg("%s: got \"%.*s\"", rows[i].zone, SPAN_ARGS(out.explanation));
 		bed_fini(&bed);
@@ -664,6 +668,40 @@ test_international(void **state)
 	assert_int_equal(out.lookups, 5);
 	assert_true(out.depends_on_message);
 	bed_fini(&bed);
+
+	/* Skipped because of the local part is dependent on it, too. */
+	q = bed_query("192.0.2.1", "j\xc3\xbcrgen", "example.org");
+	bed_init(&bed, "example.org TXT \"v=spf1 exists:%{l}.x.example redirect=%{L}.r.example\"", 250);
+	out = bed_check(&bed, &q, NULL);
+	assert_int_equal(out.result, SPF_NEUTRAL);
+	assert_true(out.depends_on_message);
+	assert_int_equal(bed.asked, 1);
+	bed_fini(&bed);
+}
+
+/* Names that no DNS server knows are not asked for, and count as not found. */
+static void
+test_unaskable(void **state)
+{
+	static const char *const helos[] = { "\xff.\xfe", "a.\x80.example", "localhost", "a..b", ".a.example", "", "." };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(helos); i++) {
+		struct spf_query q = bed_query("192.0.2.1", "user", "example.org");
+		struct spf_outcome out;
+		struct bed bed;
+
+		q.helo = exact(helos[i]);
+		bed_init(&bed, "example.org TXT \"v=spf1 a:%{h} mx:%{h} exists:%{h} ptr:%{h} ~all\"", 250);
+		out = bed_check(&bed, &q, NULL);
+		assert_int_equal(out.result, SPF_SOFTFAIL);
+		assert_int_equal(out.lookups, 4);
+		assert_int_equal(out.voids, 0);
+		if (bed.asked != 1)
+			fail_msg("HELO %zu: %zu questions", i, bed.asked);
+		bed_fini(&bed);
+		exact_free(q.helo);
+	}
 }
 
 static void
@@ -942,6 +980,7 @@ main(void)
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_no_client),
 		cmocka_unit_test(test_international),
+		cmocka_unit_test(test_unaskable),
 		cmocka_unit_test(test_hostile_helo),
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_depends),
