@@ -1,7 +1,9 @@
 /* milter - libmilter's side of a worker; see milter.h. */
 #include "worker/milter.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include <libmilter/mfapi.h>
@@ -10,13 +12,19 @@
 #include "common/base/check.h"
 #include "common/base/log.h"
 #include "worker/handover.h"
+#include "worker/kick.h"
 
-/* Stages that never answer.  A reply is due for the end of the message alone. */
-#define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH)
+/* Stages that never answer.  MAIL FROM does: see milter.h. */
+#define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH)
 #define NOT_NEEDED (SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NOBODY)
+#define WAKE_SIGNAL SIGUSR1
 #define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
 
 static const struct session_env *env;
+static struct handover handover;
+static pthread_t runner;                /* in smfi_main(), once is_running */
+static _Atomic bool is_running;
+static _Atomic bool is_open;            /* the shared listener is served */
 
 /* After QUIT_NC (a new SMTP connection over the same milter connection, without a new negotiation; neither Sendmail nor Postfix use it)
  * the session is made by the connect callback, which then relies on what this worker's MTA agreed to last. */
@@ -67,9 +75,15 @@ op_progress(const struct mta *mta)
 	return outcome(smfi_progress(mta->handle));
 }
 
+static void
+op_will_wait(const struct mta *mta UNUSED)
+{
+	kick();
+}
+
 static const struct mta_ops ops = {
 	.symbol = op_symbol, .insert_header = op_insert_header, .delete_header = op_delete_header,
-	.set_reply = op_set_reply, .progress = op_progress,
+	.set_reply = op_set_reply, .progress = op_progress, .will_wait = op_will_wait,
 };
 
 /* ---- callbacks ------------------------------------------------------------------------------------------- */
@@ -130,6 +144,12 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long offered, unsigne
 	bool leading_space = (offered & SMFIP_HDR_LEADSPC) != 0;
 	struct session *s = smfi_getpriv(ctx);
 
+	*f2_out = *f3_out = 0;
+	/* Before the shared listener is there, the only connection is kick.h's. */
+	if (!atomic_load(&is_open)) {
+		*actions_out = *protocol_out = 0;
+		return SMFIS_CONTINUE;
+	}
 	if ((actions & ACTIONS) != ACTIONS) {
 		log_limited(LOG_L_ERROR, "an MTA offers milter actions 0x%lx and thus no editing of header fields: its session is refused",
 		    actions);
@@ -147,7 +167,6 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long offered, unsigne
 		protocol &= ~(unsigned long)SMFIP_NR_CONN;
 	atomic_store_explicit(&last_leading_space, leading_space, memory_order_relaxed);
 	*protocol_out = protocol;
-	*f2_out = *f3_out = 0;
 	return SMFIS_CONTINUE;
 }
 
@@ -179,7 +198,7 @@ on_mail(SMFICTX *ctx, char **argv)
 
 	if (s == NULL)
 		return SMFIS_TEMPFAIL;
-	return answer_of(session_mail(s, span_cstr(argv[0])), SMFIS_NOREPLY);
+	return answer_of(session_mail(s, span_cstr(argv[0])), SMFIS_CONTINUE);
 }
 
 static sfsistat
@@ -271,9 +290,10 @@ limit_stacks(char *why, size_t size)
 }
 
 enum rc
-milter_prepare(const struct milter_options *o, int *fd_out, char *why, size_t size)
+milter_prepare(const struct milter_options *o, char *why, size_t size)
 {
 	unsigned major, minor, level;
+	enum rc rc;
 
 	env = o->env;
 	smfi_version(&major, &minor, &level);
@@ -284,11 +304,47 @@ milter_prepare(const struct milter_options *o, int *fd_out, char *why, size_t si
 	}
 	if (limit_stacks(why, size) != RC_OK)
 		return RC_TEMP;
-	return handover_listener(o->listen_fd, o->handover, open_listener, fd_out, why, size);
+	rc = handover_prepare(o->listen_fd, o->handover, open_listener, &handover, why, size);
+	if (rc != RC_OK)
+		return rc;
+	if (kick_connect((const struct sockaddr *)&handover.address, handover.address_len) != RC_OK)
+		log_warn("no connection to our own libmilter: sessions may have to wait for each other in a burst");
+	return RC_OK;
+}
+
+static void
+on_wake(int signal_number UNUSED)
+{
 }
 
 void
 milter_run(void)
 {
+	struct sigaction wake = { .sa_handler = on_wake };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, WAKE_SIGNAL);
+	if (sigaction(WAKE_SIGNAL, &wake, NULL) != 0 || pthread_sigmask(SIG_UNBLOCK, &set, NULL) != 0)
+		log_warn("cannot prepare the signal that wakes libmilter: it may begin to accept some seconds late");
+	runner = pthread_self();
+	atomic_store(&is_running, true);
 	smfi_main();
+}
+
+enum rc
+milter_open(int *fd_out, char *why, size_t size)
+{
+	if (kick_negotiate() != RC_OK)
+		log_warn("our own libmilter does not answer us: sessions may have to wait for each other in a burst");
+	atomic_store(&is_open, true);
+	if (handover_finish(&handover) != RC_OK) {
+		snprintf(why, size, "cannot put the listener in its place: %s", strerror(errno));
+		return RC_TEMP;
+	}
+	/* It sleeps in poll(2) on the private listener for up to five seconds; when interrupted it polls again, by number. */
+	if (atomic_load(&is_running))
+		pthread_kill(runner, WAKE_SIGNAL);
+	*fd_out = handover.fd;
+	return RC_OK;
 }

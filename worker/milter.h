@@ -2,11 +2,13 @@
  * milter - libmilter's side of a worker: the only door to <libmilter/mfapi.h>.
  *
  * Its callbacks translate and call session_*(), nothing else.  One set-up per process: libmilter keeps everything in static
- * variables.  Order: milter_prepare() (no thread may exist yet), then milter_run() on a thread of its own.
+ * variables.  Order: milter_prepare(), milter_run() on a thread of its own, milter_open().
  *
  * What is negotiated, and why:
  *   SMFIP_HDR_LEADSPC    header values exactly as written; an MTA that lacks it adds and removes one blank itself
  *   SMFIP_NR_*           no reply where we never refuse: three times the speed (libmilter answers for MTAs that lack it)
+ *                        not at MAIL FROM: without any answer Postfix keeps the whole envelope in its buffer until DATA, so the DNS
+ *                        questions would start late, and over TCP Nagle's algorithm and our delayed ACK cost it 40 ms a message
  *   SMFIP_NORCPT, NODATA, NOUNKNOWN, NOBODY    not needed by any mechanism; asked for as far as offered
  *   symbol lists         for every stage, because Postfix empties the lists of stages that are not named
  * A full worker negotiates without NR_CONN and answers the connect itself.
@@ -36,10 +38,12 @@ struct milter_options {
 	int debug;
 };
 
-/* RC_OK: libmilter listens; *fd_out is the descriptor it polls (for drain.h).  RC_SYNTAX: cannot work with these settings or this libmilter;
- * RC_TEMP: not now.  why: one line with the remedy. */
-NODISCARD enum rc milter_prepare(const struct milter_options *o, int *fd_out, char *why, size_t size);
+/* While there is one thread.  RC_SYNTAX: cannot work with these settings or this libmilter; RC_TEMP: not now.  why: one line with the
+ * remedy. */
+NODISCARD enum rc milter_prepare(const struct milter_options *o, char *why, size_t size);
 /* Serves for ever.  Returns only when libmilter gives up, which is a failure. */
 void milter_run(void);
+/* While milter_run() runs: opens the door.  *fd_out is the descriptor that libmilter polls (for drain.h).  RC_TEMP: why. */
+NODISCARD enum rc milter_open(int *fd_out, char *why, size_t size);
 
 #endif

@@ -100,7 +100,7 @@ sub message_args {
 
 sub start_null {
 	my $socket = "$dir/null.sock";
-	my $pid = spawn(cmd => ["$build/t/nullmilter", '-p', "unix:$socket", '-w', 2], log => "$dir/null.log");
+	my $pid = spawn(cmd => ["$build/t/nullmilter", '-p', "unix:$socket", '-w', 2, '--like-enma'], log => "$dir/null.log");
 	return ready({ name => 'null', pid => $pid, addr => "unix:$socket", expect => 'spf=none' });
 }
 

@@ -5,11 +5,12 @@
  * unknown commands), so the difference between the two is our own work, not the protocol's.  -w N forks N workers
  * that share one non-blocking listener; the parent restarts nothing, it waits for SIGTERM or the end of a worker.
  *
- *   nullmilter -p unix:PATH|inet:PORT@HOST|inet6:PORT@HOST [-w N] [--nobody] [--no-flags] [--verdict V] [--eom-ms N] [--tempfail-connect N]
+ *   nullmilter -p unix:PATH|inet:PORT@HOST|inet6:PORT@HOST [-w N] [--nobody] [--no-flags] [--like-enma] [--verdict V] [--eom-ms N] [--tempfail-connect N]
  *
  * It prints "ready PORT" (0 for unix) when the listener is open; port 0 takes a free one.  --verdict (continue, reject,
  * tempfail, discard) is the answer at end of message, --eom-ms a pause before it, --tempfail-connect N refuses every
- * Nth connection: what the load driver has to be able to tell apart.
+ * Nth connection: what the load driver has to be able to tell apart.  --like-enma negotiates just what the daemon does: no
+ * body, no recipients, and an answer to MAIL FROM.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,7 +45,7 @@
 
 static const char *opt_addr, *opt_verdict = "continue";
 static int opt_workers, opt_eom_ms, opt_tempfail_connect;
-static bool opt_nobody, opt_no_flags;
+static bool opt_nobody, opt_no_flags, opt_like_enma;
 static atomic_uint connections;
 static pid_t workers[WORKERS_MAX];
 static volatile sig_atomic_t stop_signal;
@@ -68,8 +69,10 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, u
 	*p = 0;
 	if (!opt_no_flags)
 		*p = (SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_HDR_LEADSPC | no_reply) & f1;
-	if (opt_nobody)
+	if (opt_nobody || opt_like_enma)
 		*p |= SMFIP_NOBODY & f1;
+	if (opt_like_enma)
+		*p = (*p | (SMFIP_NORCPT & f1)) & ~(unsigned long)SMFIP_NR_MAIL;
 	if (opt_tempfail_connect)
 		*p &= ~(unsigned long)SMFIP_NR_CONN;
 	*f2_out = *f3_out = 0;
@@ -97,7 +100,7 @@ static sfsistat on_envelope(SMFICTX *ctx, char **argv)
 {
 	(void)ctx;
 	(void)argv;
-	return answer();
+	return opt_like_enma ? SMFIS_CONTINUE : answer();
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
@@ -240,14 +243,15 @@ static int supervise(int fd)
 
 static void usage(void)
 {
-	fputs("usage: nullmilter -p ADDR [-w N] [--nobody] [--no-flags] [--verdict continue|reject|tempfail|discard] [--eom-ms N]\n"
-	    "                  [--tempfail-connect N]\n", stderr);
+	fputs("usage: nullmilter -p ADDR [-w N] [--nobody] [--no-flags] [--like-enma] [--verdict continue|reject|tempfail|discard]\n"
+	    "                  [--eom-ms N] [--tempfail-connect N]\n", stderr);
 	exit(2);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "nobody", 0, NULL, 'b' }, { "no-flags", 0, NULL, 'f' },
+		{ "like-enma", 0, NULL, 'l' },
 		{ "verdict", 1, NULL, 'v' }, { "eom-ms", 1, NULL, 'e' }, { "tempfail-connect", 1, NULL, 't' }, { NULL, 0, NULL, 0 } };
 	struct rlimit rl;
 	unsigned port;
@@ -258,6 +262,7 @@ int main(int argc, char **argv)
 		case 'p': opt_addr = optarg; break;
 		case 'w': opt_workers = (int)strtol(optarg, NULL, 10); break;
 		case 'b': opt_nobody = true; break;
+		case 'l': opt_like_enma = true; break;
 		case 'f': opt_no_flags = true; break;
 		case 'v': opt_verdict = optarg; break;
 		case 'e': opt_eom_ms = (int)strtol(optarg, NULL, 10); break;
