@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/base/clock.h"
+#include "worker/handover.h"
 
 /* What an accepted connection has in common with its listener: path or port. */
 static struct drain_address
@@ -72,22 +72,6 @@ drain_init(struct drain *d, int listen_fd, struct slots *slots)
 	*d = (struct drain){ .listen_fd = listen_fd, .slots = slots, .address = local_address(listen_fd) };
 }
 
-/* Autobind: an abstract name of the kernel's choice, which nobody can connect to usefully. */
-static int
-dead_listener(void)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return -1;
-	if (bind(fd, (const struct sockaddr *)&a, sizeof(sa_family_t)) != 0 || listen(fd, 1) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 enum rc
 drain_begin(struct drain *d, int64_t deadline_ms)
 {
@@ -97,7 +81,7 @@ drain_begin(struct drain *d, int64_t deadline_ms)
 		d->deadline_ms = MIN(d->deadline_ms, deadline_ms);
 		return RC_OK;
 	}
-	fd = dead_listener();
+	fd = handover_private_listener();
 	if (fd < 0)
 		return RC_TEMP;
 	/* Safe while libmilter polls the old one: its accept() then says EAGAIN. */

@@ -14,8 +14,6 @@
 
 #include "common/base/log.h"
 
-enum { ADDRESS_MAX = 160 };
-
 static int
 family_of(int fd)
 {
@@ -75,37 +73,60 @@ lacks_ipv6(handover_open *open)
 
 /* ---- the two ways ---------------------------------------------------------------------------------------- */
 
-static bool
-take_by_number(int listen_fd, handover_open *open)
+int
+handover_private_listener(void)
 {
-	char address[ADDRESS_MAX];
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	snprintf(address, sizeof address, "fd:%d", listen_fd);
-	return open(address) && is_listener(listen_fd);
+	if (fd < 0)
+		return -1;
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(sa_family_t)) != 0 || listen(fd, 1) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
-/* A unix listener needs a path for a moment; it is removed at once. */
 static bool
-open_private_unix(handover_open *open)
+take_by_number(handover_open *open, struct handover *h)
+{
+	char address[32];
+	int fd = handover_private_listener();
+
+	if (fd < 0)
+		return false;
+	snprintf(address, sizeof address, "fd:%d", fd);
+	if (!open(address)) {
+		close(fd);
+		return false;
+	}
+	h->fd = fd;
+	return true;
+}
+
+/* A unix listener needs a path; it is removed as soon as the shared one is in its place. */
+static bool
+open_private_unix(handover_open *open, struct handover *h)
 {
 	static const char *const folders[] = { "/tmp", "/var/tmp", "/dev/shm", "." };
-	char folder[ADDRESS_MAX / 2], address[ADDRESS_MAX], *path = address + strlen("unix:");
-	bool ok = false;
+	char address[sizeof h->folder + 8];
 
-	for (size_t i = 0; i < ARRAY_LEN(folders) && !ok; i++) {
-		snprintf(folder, sizeof folder, "%s/enma-XXXXXX", folders[i]);
-		if (mkdtemp(folder) == NULL)
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		snprintf(h->folder, sizeof h->folder, "%s/enma-XXXXXX", folders[i]);
+		if (mkdtemp(h->folder) == NULL)
 			continue;
-		snprintf(address, sizeof address, "unix:%s/s", folder);
-		ok = open(address);
-		unlink(path);
-		rmdir(folder);
+		snprintf(address, sizeof address, "unix:%s/s", h->folder);
+		if (open(address))
+			return true;
+		rmdir(h->folder);
 	}
-	return ok;
+	h->folder[0] = '\0';
+	return false;
 }
 
 static bool
-open_private(int family, handover_open *open)
+open_private(int family, handover_open *open, struct handover *h)
 {
 	switch (family) {
 	case AF_INET:
@@ -113,57 +134,89 @@ open_private(int family, handover_open *open)
 	case AF_INET6:
 		return open_private_ipv6(open);
 	case AF_UNIX:
-		return open_private_unix(open);
+		return open_private_unix(open, h);
 	default:
 		return false;
 	}
 }
 
 static enum rc
-take_by_dup(int listen_fd, handover_open *open, int *fd_out, char *why, size_t size)
+take_by_dup(handover_open *open, struct handover *h, char *why, size_t size)
 {
-	int family = family_of(listen_fd), fd = dup(STDIN_FILENO);
+	int family = family_of(h->shared_fd);
 
-	if (fd >= 0)
-		close(fd);
-	if (fd < 0 || !open_private(family, open)) {
+	h->fd = dup(STDIN_FILENO);
+	if (h->fd >= 0)
+		close(h->fd);
+	if (h->fd < 0 || !open_private(family, open, h)) {
 		snprintf(why, size, "libmilter cannot open a private listener for the handover (its own reason is in syslog): "
 		    "a unix socket needs a writable /tmp, others the loopback interface");
 		return RC_TEMP;
 	}
-	if (!is_listener(fd) || family_of(fd) != family) {
-		snprintf(why, size, "libmilter's listener is not where it was expected (descriptor %d): "
-		    "the handover does not work with this libmilter", fd);
-		return RC_SYNTAX;
-	}
-	if (dup3(listen_fd, fd, O_CLOEXEC) < 0) {
-		snprintf(why, size, "dup3: %s", strerror(errno));
-		return RC_TEMP;
-	}
-	/* The supervisor may close the socket later; no descriptor of ours may then keep it listening. */
-	close(listen_fd);
-	*fd_out = fd;
-	return RC_OK;
+	if (is_listener(h->fd) && family_of(h->fd) == family)
+		return RC_OK;
+	snprintf(why, size, "libmilter's listener is not where it was expected (descriptor %d): "
+	    "the handover does not work with this libmilter", h->fd);
+	return RC_SYNTAX;
+}
+
+static enum rc
+take(enum conf_handover mode, handover_open *open, struct handover *h, char *why, size_t size)
+{
+	if (mode != CONF_HANDOVER_DUP && take_by_number(open, h))
+		return RC_OK;
+	if (mode != CONF_HANDOVER_FD)
+		return take_by_dup(open, h, why, size);
+	snprintf(why, size, "this libmilter does not take \"fd:N\" (milter.handover: fd): set milter.handover to auto or dup");
+	return RC_SYNTAX;
 }
 
 enum rc
-handover_listener(int listen_fd, enum conf_handover mode, handover_open *open, int *fd_out, char *why, size_t size)
+handover_prepare(int listen_fd, enum conf_handover mode, handover_open *open, struct handover *out, char *why, size_t size)
 {
 	bool no_ipv6 = lacks_ipv6(open);
+	enum rc rc;
 
+	*out = (struct handover){ .fd = -1, .shared_fd = listen_fd, .address_len = sizeof out->address };
 	if (no_ipv6 && family_of(listen_fd) == AF_INET6) {
 		snprintf(why, size, "this libmilter was built without IPv6: use inet: or unix: in milter.socket, or another libmilter");
 		return RC_SYNTAX;
 	}
 	if (no_ipv6)
 		log_error("this libmilter was built without IPv6: sessions of clients with IPv6 addresses will fail");
-	if (mode != CONF_HANDOVER_DUP && take_by_number(listen_fd, open)) {
-		*fd_out = listen_fd;
+	rc = take(mode, open, out, why, size);
+	if (rc != RC_OK)
+		return rc;
+	if (getsockname(out->fd, (struct sockaddr *)&out->address, &out->address_len) == 0)
 		return RC_OK;
+	snprintf(why, size, "getsockname: %s", strerror(errno));
+	return RC_TEMP;
+}
+
+static void
+remove_folder(struct handover *h)
+{
+	char path[sizeof h->folder + 4];
+
+	if (h->folder[0] == '\0')
+		return;
+	snprintf(path, sizeof path, "%s/s", h->folder);
+	unlink(path);
+	rmdir(h->folder);
+	h->folder[0] = '\0';
+}
+
+enum rc
+handover_finish(struct handover *h)
+{
+	int done = dup3(h->shared_fd, h->fd, O_CLOEXEC), error = errno;
+
+	if (done >= 0) {
+		/* The supervisor may close the socket later; no other descriptor of ours may then keep it listening. */
+		close(h->shared_fd);
+		h->shared_fd = -1;
 	}
-	if (mode == CONF_HANDOVER_FD) {
-		snprintf(why, size, "this libmilter does not take \"fd:N\" (milter.handover: fd): set milter.handover to auto or dup");
-		return RC_SYNTAX;
-	}
-	return take_by_dup(listen_fd, open, fd_out, why, size);
+	remove_folder(h);
+	errno = error;
+	return done >= 0 ? RC_OK : RC_TEMP;
 }

@@ -23,6 +23,8 @@ struct mta_ops {
 	NODISCARD enum rc (*set_reply)(const struct mta *mta, const char *code, const char *xcode, const char *text);
 	/* We are still alive: the MTA restarts its timer. */
 	NODISCARD enum rc (*progress)(const struct mta *mta);
+	/* This thread is about to wait: let others go on. */
+	void (*will_wait)(const struct mta *mta);
 };
 
 struct mta {

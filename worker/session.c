@@ -301,6 +301,10 @@ session_eoh(struct session *s)
 static bool
 wait_answers(struct session *s, struct message *m, int64_t deadline_ms)
 {
+	lookup_collect(m->lookup, &m->eval.questions);
+	if (m->eval.questions.sent_count == 0)
+		return true;
+	s->mta.ops->will_wait(&s->mta);
 	for (;;) {
 		int64_t now = clock_mono_ms();
 

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/status.h"
+#include "worker/kick.h"
 
 enum {
 	MS_PER_S = 1000,
@@ -236,6 +237,7 @@ watch_run(struct watch *w)
 		if (poll(&p, 1, w->drain->is_on ? WATCH_DRAIN_TICK_MS : WATCH_TICK_MS) > 0)
 			read_frames(w);
 		start_drain(w);
+		kick();
 		beat(w);
 		check_stuck(w);
 		check_retire(w);

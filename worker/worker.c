@@ -235,7 +235,7 @@ start_resolver(struct worker *w)
 	w->env.pool = message_pool_create(source);
 }
 
-static int
+static void
 prepare_milter(struct worker *w)
 {
 	struct milter_options o = {
@@ -244,12 +244,10 @@ prepare_milter(struct worker *w)
 		.debug = (int)w->conf->milter_loglevel,
 	};
 	char why[WHY_MAX];
-	int fd = -1;
-	enum rc rc = milter_prepare(&o, &fd, why, sizeof why);
+	enum rc rc = milter_prepare(&o, why, sizeof why);
 
 	if (rc != RC_OK)
 		give_up(w, code_of(rc), "%s", why);
-	return fd;
 }
 
 static void *
@@ -273,12 +271,23 @@ start_milter(struct worker *w)
 	pthread_detach(thread);
 }
 
+static void
+open_milter(struct worker *w)
+{
+	char why[WHY_MAX];
+	int fd;
+	enum rc rc = milter_open(&fd, why, sizeof why);
+
+	if (rc != RC_OK)
+		give_up(w, code_of(rc), "%s", why);
+	drain_init(&w->drain, fd, w->env.slots);
+}
+
 int
 worker_main(const struct role_args *args)
 {
 	/* Lives as long as the process: threads use it to the end. */
 	struct worker *w = xcalloc(1, sizeof *w);
-	int listen_fd;
 
 	w->args = args;
 	ignore_signals();
@@ -288,12 +297,12 @@ worker_main(const struct role_args *args)
 		give_up(w, EX_SOFTWARE, "no board on descriptor %d", PROCFD_BOARD);
 	set_up_process(w);
 	fill_env(w);
-	listen_fd = prepare_milter(w);          /* while there is one thread */
-	drain_init(&w->drain, listen_fd, w->env.slots);
+	prepare_milter(w);              /* while there is one thread */
 	block_signals(true);
 	start_resolver(w);
 	start_milter(w);
 	block_signals(false);
+	open_milter(w);
 	w->watch = (struct watch){ .conf = w->conf, .board = w->board, .slots = w->env.slots, .drain = &w->drain,
 	    .status_fd = PROCFD_STATUS, .generation = args->generation };
 	watch_init(&w->watch);

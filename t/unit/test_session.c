@@ -17,7 +17,7 @@ struct fake {
 	char qid[32], login[32];
 	char log[16384];                /* one line for each operation */
 	size_t n;
-	unsigned fail_deletes, progress;
+	unsigned fail_deletes, progress, waits;
 };
 
 PRINTF_LIKE(2, 3)
@@ -86,7 +86,13 @@ fake_progress(const struct mta *mta)
 	return RC_OK;
 }
 
-static const struct mta_ops fake_ops = { fake_symbol, fake_insert, fake_delete, fake_reply, fake_progress };
+static void
+fake_will_wait(const struct mta *mta)
+{
+	((struct fake *)mta->handle)->waits++;
+}
+
+static const struct mta_ops fake_ops = { fake_symbol, fake_insert, fake_delete, fake_reply, fake_progress, fake_will_wait };
 
 /* ---- a DNS source that answers when told ----------------------------------------------------------------- */
 
@@ -755,6 +761,7 @@ test_questions_go_out_early(void **state UNUSED)
 	pthread_join(thread, NULL);
 	assert_log_has(w, "spf=pass smtp.mailfrom=a@deep.example");
 	assert_int_equal(counter(w, BOARD_DNS_TIMEOUTS), 0);
+	assert_in_range(w->fake.waits, 1, 3);
 	end_world(w);
 }
 
