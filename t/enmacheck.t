@@ -6,6 +6,7 @@ use lib 't/lib';
 use Cwd qw(abs_path getcwd);
 use JSON::PP qw(decode_json);
 
+use Enma::DNS;
 use Enma::Proc qw(run_command work_dir spew slurp);
 
 my $build = abs_path($ENV{ENMA_BUILD} || 'build');
@@ -239,6 +240,19 @@ CONF
 	is $r->{mailfrom}{result}, 'temperror', 'no resolver: temperror';
 	$r = json('spf', @client, '--from', '<user@example.org>', '--resolver', "127.0.0.1\@$port", '--config', "$dir/short.conf", @zone);
 	is $r->{mailfrom}{result}, 'pass', 'a zone in front of it answers';
+}
+
+SKIP: {
+	skip Enma::DNS::missing(), 8 if Enma::DNS::missing();
+	my $dns = Enma::DNS->new(file => "$dir/zone");
+	my @asked = ('--resolver', $dns->address, '--identifier', 'mx.example.jp');
+	my $r = json('spf', @client, '--from', '<user@example.org>', @asked);
+	is $r->{mailfrom}{result}, 'pass', 'a resolver that answers';
+	is $r->{helo}{result}, 'fail', '... for HELO, too';
+	is $r->{dns}{from_cache}, 0, '... over the net';
+	$r = json('spf', '--ip', '192.0.2.1', '--from', '<user@dead.example>', @asked);
+	is $r->{mailfrom}{result}, 'temperror', 'its failure is temperror';
+	$dns->stop;
 }
 
 # ---- usage and files
