@@ -2,12 +2,14 @@
 #include "t/unit/unit.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/dns/dns_fixture.h"
 #include "worker/session.h"
 
@@ -57,6 +59,13 @@ fake_insert(const struct mta *mta, int index, const char *name, const char *valu
 			f->log[i] = ' ';
 	for (char *two; (two = strstr(f->log + at, "  ")) != NULL; f->n--)
 		memmove(two, two + 1, strlen(two));
+	/* without comments: their words are tested elsewhere */
+	for (char *from; (from = strstr(f->log + at, " (")) != NULL;) {
+		char *behind = strchr(from, ')') + 1;
+
+		f->n -= (size_t)(behind - from);
+		memmove(from, behind, strlen(behind) + 1);
+	}
 	return RC_OK;
 }
 
@@ -821,5 +830,7 @@ main(void)
 		cmocka_unit_test(test_deadline), cmocka_unit_test(test_abort_with_questions),
 	};
 
+	/* The lines of messages are made and thrown away. */
+	log_open(&(struct log_options){ .sink = LOG_TO_FD, .level = LOG_L_INFO, .fd = open("/dev/null", O_WRONLY | O_CLOEXEC) });
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
