@@ -175,6 +175,15 @@ job_end(struct job *job)
 
 /* ---- on the loop thread ---------------------------------------------------------------------- */
 
+/* "validation failure <NAME TYPE IN>: reason": the asker knows what was asked, and the reason would be cut off. */
+static const char *
+bogus_reason(const char *why)
+{
+	const char *colon = why != NULL ? strstr(why, ">: ") : NULL;
+
+	return colon != NULL ? colon + 3 : why;
+}
+
 static struct dns_answer *
 answer_of(const struct dns_req *req, int rcode, const void *packet, int len, int sec, const char *why_bogus)
 {
@@ -187,7 +196,7 @@ answer_of(const struct dns_req *req, int rcode, const void *packet, int len, int
 		return answer_status(DNS_SERVFAIL, 0, why);
 	}
 	if (sec == SEC_BOGUS)
-		return answer_status(DNS_BOGUS, 0, why_bogus);
+		return answer_status(DNS_BOGUS, 0, bogus_reason(why_bogus));
 	a = answer_decode(span_of(packet, (size_t)len), &req->name, req->type);
 	a->is_secure = sec == SEC_SECURE;
 	return a;
