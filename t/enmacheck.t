@@ -193,6 +193,18 @@ for my $case (['', 0], ["\n", 0], ['no header at all', 0], ["X: 1", 1], ["X: 1\n
 	is $r->{headers}, $case->[1], 'fields of "' . (substr($case->[0], 0, 20) =~ s/[^ -~]/?/gr) . '"';
 }
 
+{
+	# More forged fields than the memory of one message holds: none may get through.
+	my $r = json(\("Authentication-Results: mx.example.jp; spf=pass\n" x 100_000 . "\n"), 'message', @client, '--from', '<user@example.org>', @zone,
+		'--config', '/dev/null', '-');
+	is $r->{action}{kind}, 'reject', '100,000 forged fields: over the limit';
+	spew("$dir/lax.conf", "message.max_headers: 100000\nmessage.on_limit: accept\n");
+	$r = json(\("Authentication-Results: mx.example.jp; spf=pass\n" x 100_000 . "\n"), 'message', @client, '--from', '<user@example.org>', @zone,
+		'--config', "$dir/lax.conf", '-');
+	is $r->{action}{kind}, 'tempfail', 'without a limit: not accepted either';
+	is_deeply $r->{insert}, [], '... nor marked as checked';
+}
+
 # ---- settings
 
 spew("$dir/enma.conf", <<"CONF");
@@ -222,10 +234,11 @@ CONF
 	is $r->{authentication_results}, undef, '... gets no field';
 	is scalar @{ $r->{remove} }, 2, '... but loses forged ones';
 
-	$r = json(\("X: 1\n" x 11 . "\n"), 'message', @client, '--from', '<user@example.org>', @conf, '-');
+	$r = json(\("X: 1\n" x 10 . "Authentication-Results: conf.example.jp; none\n\n"), 'message', @client, '--from', '<user@example.org>', @conf, '-');
 	is $r->{action}{kind}, 'reject', 'one field over message.max_headers';
 	is $r->{action}{code}, '554', '... reply code';
 	ok $r->{over_limit}, '... said so';
+	is_deeply [$r->{remove}, $r->{insert}], [[], []], '... and no edits, since it does not go on';
 	$r = json(\("X: 1\n" x 10 . "\n"), 'message', @client, '--from', '<user@example.org>', @conf, '-');
 	is $r->{action}{kind}, 'accept', 'at the limit';
 }

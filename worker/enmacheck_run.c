@@ -320,15 +320,31 @@ make_fields(struct check *c)
 	return true;
 }
 
+/* As the session does: a message whose forged fields cannot all be removed does not pass. */
 static struct action
 decide(const struct check *c)
 {
+	static const struct action not_clean = {
+		.kind = ACTION_TEMPFAIL, .code = "451", .xcode = "4.3.0", .text = "Message could not be checked, try again later",
+		.why = "internal_error",
+	};
 	const struct message *m = c->message;
 	struct policy_facts facts = {
 		.verdict = c->verdict, .is_over_limit = m->is_over_limit, .has_internal_error = m->has_internal_error,
 	};
+	struct action action = policy_decide(check_conf(c), &facts);
 
-	return policy_decide(check_conf(c), &facts);
+	return m->has_lost_claims && action.kind == ACTION_ACCEPT ? not_clean : action;
+}
+
+/* A message that does not go on is not edited. */
+static void
+forget_edits(struct check *c)
+{
+	c->authres = c->received_spf = SPAN_NULL;
+	c->removed = 0;
+	for (size_t i = 0; i < c->header.n; i++)
+		c->header.v[i].is_removed = false;
 }
 
 int
@@ -349,8 +365,8 @@ check_evaluate(struct check *c)
 	if (c->verdict != NULL && !make_fields(c))
 		m->has_internal_error = true;
 	c->action = decide(c);
-	if (m->has_lost_claims && c->action.kind == ACTION_ACCEPT)
-		fprintf(stderr, "enmacheck: more forged fields than can be noted: enma would answer \"try again later\"\n");
+	if (c->args->is_message && c->action.kind != ACTION_ACCEPT)
+		forget_edits(c);
 	c->elapsed_us = (uint64_t)(clock_mono_us() - m->begun_us);
 	return EX_OK;
 }
