@@ -104,7 +104,10 @@ sub start {
 sub stop {
 	my ($self, %o) = @_;
 	return if !$self->{pid};
-	return Enma::Proc::stop(delete $self->{pid}, seconds => STOP_SECONDS, %o);
+	my $status = Enma::Proc::stop(delete $self->{pid}, seconds => STOP_SECONDS, %o);
+	# Workers leave by _exit, whatever a sanitizer has found in them: its report is all there is to see.
+	die "a sanitizer complains:\n", $self->log if $self->log =~ /(?:Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:/;
+	return $status;
 }
 
 sub stop_now {
