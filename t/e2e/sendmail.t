@@ -21,6 +21,14 @@ $w->part('over the unix socket' => sub {
 	$w->verdict_is($message, 'result', mailfrom => ['pass', 'user@pass.example'], helo => ['none', $HELO]);
 });
 
+$w->part('NUL bytes' => sub {
+	# Sendmail drops them, and so turns these into fields of ours.
+	my $message = $w->mail(from => 'user@pass.example', fields => ["Authentication-Results: mx.exam\0ple.jp; dkim=pass",
+		"Authentication-Results: list.exam\0ple; dkim=pass", "Authentication\0-Results: mx.example.jp; spf=pass"]);
+	$w->verdict_is($message, 'result', mailfrom => ['pass', 'user@pass.example']);
+	is_deeply([Enma::Cases::result_fields($message)], ['Authentication-Results:list.example; dkim=pass'], 'the forged fields are gone');
+});
+
 $w->part('senders that are no full addresses' => sub {
 	for my $from ('user', 'user@[127.0.0.10]') {
 		my $message = $w->mail(from => $from, helo => 'helo.example');
