@@ -14,8 +14,8 @@
 
 #include "common/base/log.h"
 
-static int
-family_of(int fd)
+int
+handover_family(int fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
@@ -143,7 +143,7 @@ open_private(int family, handover_open *open, struct handover *h)
 static enum rc
 take_by_dup(handover_open *open, struct handover *h, char *why, size_t size)
 {
-	int family = family_of(h->shared_fd);
+	int family = handover_family(h->shared_fd);
 
 	h->fd = dup(STDIN_FILENO);
 	if (h->fd >= 0)
@@ -153,7 +153,7 @@ take_by_dup(handover_open *open, struct handover *h, char *why, size_t size)
 		    "a unix socket needs a writable /tmp, others the loopback interface");
 		return RC_TEMP;
 	}
-	if (is_listener(h->fd) && family_of(h->fd) == family)
+	if (is_listener(h->fd) && handover_family(h->fd) == family)
 		return RC_OK;
 	snprintf(why, size, "libmilter's listener is not where it was expected (descriptor %d): "
 	    "the handover does not work with this libmilter", h->fd);
@@ -178,7 +178,7 @@ handover_prepare(int listen_fd, enum conf_handover mode, handover_open *open, st
 	enum rc rc;
 
 	*out = (struct handover){ .fd = -1, .shared_fd = listen_fd, .address_len = sizeof out->address };
-	if (no_ipv6 && family_of(listen_fd) == AF_INET6) {
+	if (no_ipv6 && handover_family(listen_fd) == AF_INET6) {
 		snprintf(why, size, "this libmilter was built without IPv6: use inet: or unix: in milter.socket, or another libmilter");
 		return RC_SYNTAX;
 	}

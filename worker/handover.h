@@ -29,6 +29,9 @@ struct handover {
 	char folder[64];                /* that holds its path; "": none */
 };
 
+/* AF_INET, AF_INET6, AF_UNIX; -1: no socket. */
+int handover_family(int fd);
+
 /* RC_SYNTAX: this libmilter cannot serve such a socket.  RC_TEMP: the system refused.  why: one line with the remedy. */
 NODISCARD enum rc handover_prepare(int listen_fd, enum conf_handover mode, handover_open *open, struct handover *out, char *why,
                                    size_t size);

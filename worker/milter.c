@@ -16,11 +16,12 @@
 
 /* Stages that never answer.  MAIL FROM does: see milter.h. */
 #define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH)
-#define NOT_NEEDED (SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NOBODY)
+#define NOT_NEEDED (SMFIP_NORCPT | SMFIP_NOUNKNOWN | SMFIP_NOBODY)
 #define WAKE_SIGNAL SIGUSR1
 #define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
 
 static const struct session_env *env;
+static bool is_tcp;             /* the listener's family; see milter.h about DATA */
 static struct handover handover;
 static pthread_t runner;                /* in smfi_main(), once is_running */
 static _Atomic bool is_running;
@@ -140,7 +141,8 @@ static sfsistat
 on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long offered, unsigned long f2 UNUSED, unsigned long f3 UNUSED,
              unsigned long *actions_out, unsigned long *protocol_out, unsigned long *f2_out, unsigned long *f3_out)
 {
-	unsigned long protocol = (NO_REPLY | NOT_NEEDED | SMFIP_HDR_LEADSPC) & offered;
+	unsigned long wanted = NO_REPLY | NOT_NEEDED | SMFIP_HDR_LEADSPC | (is_tcp ? 0 : SMFIP_NODATA);
+	unsigned long protocol = wanted & offered;
 	bool leading_space = (offered & SMFIP_HDR_LEADSPC) != 0;
 	struct session *s = smfi_getpriv(ctx);
 
@@ -199,6 +201,13 @@ on_mail(SMFICTX *ctx, char **argv)
 	if (s == NULL)
 		return SMFIS_TEMPFAIL;
 	return answer_of(session_mail(s, span_cstr(argv[0])), SMFIS_CONTINUE);
+}
+
+/* Only there to be answered. */
+static sfsistat
+on_data(SMFICTX *ctx UNUSED)
+{
+	return SMFIS_CONTINUE;
 }
 
 static sfsistat
@@ -266,7 +275,8 @@ register_filter(const struct milter_options *o)
 	struct smfiDesc filter = {
 		.xxfi_name = unconst("enma"), .xxfi_version = SMFI_VERSION, .xxfi_flags = ACTIONS,
 		.xxfi_negotiate = on_negotiate, .xxfi_connect = on_connect, .xxfi_helo = on_helo, .xxfi_envfrom = on_mail,
-		.xxfi_header = on_header, .xxfi_eoh = on_eoh, .xxfi_eom = on_eom, .xxfi_abort = on_abort, .xxfi_close = on_close,
+		.xxfi_data = on_data, .xxfi_header = on_header, .xxfi_eoh = on_eoh, .xxfi_eom = on_eom,
+		.xxfi_abort = on_abort, .xxfi_close = on_close,
 	};
 
 	return smfi_register(filter) == MI_SUCCESS && smfi_setbacklog(o->backlog) == MI_SUCCESS
@@ -296,6 +306,7 @@ milter_prepare(const struct milter_options *o, char *why, size_t size)
 	enum rc rc;
 
 	env = o->env;
+	is_tcp = handover_family(o->listen_fd) != AF_UNIX;
 	smfi_version(&major, &minor, &level);
 	if (!register_filter(o)) {
 		snprintf(why, size, "libmilter %u.%u.%u refuses this filter: build enma with the headers of the libmilter it runs with",

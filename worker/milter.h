@@ -7,9 +7,11 @@
  * What is negotiated, and why:
  *   SMFIP_HDR_LEADSPC    header values exactly as written; an MTA that lacks it adds and removes one blank itself
  *   SMFIP_NR_*           no reply where we never refuse: three times the speed (libmilter answers for MTAs that lack it)
- *                        not at MAIL FROM: without any answer Postfix keeps the whole envelope in its buffer until DATA, so the DNS
- *                        questions would start late, and over TCP Nagle's algorithm and our delayed ACK cost it 40 ms a message
+ *                        not at MAIL FROM: without an answer Postfix keeps the whole envelope in its buffer until DATA, so the DNS
+ *                        questions would start late
  *   SMFIP_NORCPT, NODATA, NOUNKNOWN, NOBODY    not needed by any mechanism; asked for as far as offered
+ *                        not NODATA over TCP: the answer to DATA carries the ACK without which Nagle's algorithm holds back the header that
+ *                        Postfix writes next, for the 40 ms of our kernel's delayed ACK
  *   symbol lists         for every stage, because Postfix empties the lists of stages that are not named
  * A full worker negotiates without NR_CONN and answers the connect itself.
  *

@@ -381,7 +381,7 @@ sub run_unjudged {
 sub run_large_header {
 	my ($self) = @_;
 	my $line = "\r\n " . 'x' x 70;
-	my $filler = 'X-Filler: ' . $line x (65_536 / length $line + 1);
+	my $filler = 'X-Filler: ' . $line x (65_536 / length($line) + 1);
 	my @case = (
 		['fields of 64 KB together', map { "X-Filler-$_: " . 'y' x 50 } 1 .. 900],
 		['one field of just under 64 KB', substr $filler, 0, 65_000],
