@@ -1,7 +1,8 @@
 # Enma::Cases - what every MTA with enma behind it must show; t/e2e/*.t run these
 # with their MTA and add what only that MTA can do.
 #
-#	my $w = Enma::Cases->new(mta => 'Enma::MTA::Postfix', services => {...}, main => {...});
+#	my $w = Enma::Cases->new(mta => 'Enma::MTA::Postfix', socket => 'inet', main => {...},
+#		services => sub { my ($w) = @_; return {...} });        $w->{inet}, $w->{unix}: enma's sockets
 #	$w->run_all;                    the shared subtests
 #	$w->mail(from => F, helo => H, ip => I, fields => [...], ...)     send one message, return
 #	                                the delivered one (dies when it is refused)
@@ -125,7 +126,7 @@ sub new {
 		'resolver.deadline' => '3s',
 	])->start;
 	$self->{sink} = Enma::Sink->new;
-	$self->{mta} = $o{mta}->new(milter => $self->{inet}, sink => $self->{sink},
+	$self->{mta} = $o{mta}->new(milter => $self->{ $o{socket} || 'inet' }, sink => $self->{sink},
 		services => $o{services} ? $o{services}->($self) : {}, main => $o{main} || {})->start;
 	return $self;
 }

@@ -59,6 +59,8 @@ $SIG{PIPE} = 'IGNORE';
 sub work_dir {
 	my $dir = File::Temp::tempdir('enma-test-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
 	chmod 0755, $dir or die "$dir: $!";	# MTAs enter it as another user
+	guard_start() if !$guard;
+	print {$guard} "=$dir\n";
 	return $dir;
 }
 
@@ -117,10 +119,10 @@ sub close_all_but {
 	return;
 }
 
-# The guardian: reads "+pid" and "-pid"; at end of file ends what is left.
+# The guardian: reads "+pid", "-pid" and "=folder"; at end of file ends and removes what is left.
 sub guard_main {
 	my ($in) = @_;
-	my %left;
+	my (%left, @dir);
 	$SIG{$_} = 'IGNORE' for qw(INT TERM HUP);
 	close_all_but($in);
 	open STDIN, '<', '/dev/null';
@@ -128,8 +130,10 @@ sub guard_main {
 	open STDERR, '>', '/dev/null';
 	while (my $line = <$in>) {
 		$left{$2} = $1 eq '+' if $line =~ /^([+-])(\d+)$/;
+		push @dir, $1 if $line =~ m{^=(/.*/enma-test-\w+)$};
 	}
 	kill 'KILL', $_, -$_ for grep { $left{$_} } keys %left;
+	exec 'rm', '-rf', '--', @dir if grep { -d } @dir;
 	POSIX::_exit(0);
 }
 
