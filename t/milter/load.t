@@ -76,7 +76,7 @@ sub fake {
 			close $c;
 		}
 	};
-	spawn(code => $serve, log => "$path.log");
+	spawn(code => $serve, log => "$path.log", keep => [$listen]);
 	close $listen;
 	return "unix:$path";
 }
