@@ -10,9 +10,10 @@
  *
  * States of a request, changed under the lock:
  *	QUEUED -> STARTED -> IDLE               done
- *	QUEUED -> DROPPED                       cancelled before the loop saw it; the loop finishes it
- *	STARTED -> CANCELLING [-> ANSWERED]     on the list of cancels; the loop finishes it
- * cancel() leaves all but QUEUED and STARTED alone.
+ *	QUEUED -> DROPPED                       cancelled before it was asked; on the list of cancels, the loop finishes it
+ *	STARTED -> CANCELLING [-> ANSWERED]     on the list of cancels, the loop finishes it
+ * cancel() leaves all but QUEUED and STARTED alone.  dns_req.own: where the queue points to a QUEUED request; the job of a
+ * STARTED one.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -39,6 +40,7 @@ enum {
 	CLASS_IN = 1,
 	SEC_BOGUS = 1,
 	SEC_SECURE = 2,
+	STARTS_PER_TURN = 512,          /* then the network has its turn */
 };
 
 enum state { IDLE, QUEUED, DROPPED, STARTED, CANCELLING, ANSWERED };
@@ -56,6 +58,7 @@ struct unbound {
 	pthread_t thread;
 	bool is_started;
 	struct job *jobs;               /* loop thread; the destroying one after it */
+	size_t in_flight, in_flight_max;        /* how many they are */
 	bool is_inside_ask;             /* loop thread: a callback comes from within ub_resolve_event() */
 	pthread_mutex_t lock;           /* everything below, and dns_req.state and .next */
 	struct list queue, cancels;
@@ -113,6 +116,25 @@ list_append(struct list *l, struct dns_req *req)
 	l->end = &req->next;
 }
 
+static void
+queue_append(struct list *queue, struct dns_req *req)
+{
+	req->own = queue->end;
+	list_append(queue, req);
+}
+
+static void
+queue_remove(struct list *queue, struct dns_req *req)
+{
+	struct dns_req **place = req->own;
+
+	*place = req->next;
+	if (req->next != NULL)
+		req->next->own = place;
+	else
+		queue->end = place;
+}
+
 static struct dns_req *
 list_take(struct list *l)
 {
@@ -155,6 +177,7 @@ job_create(struct unbound *u, struct dns_req *req)
 	if (u->jobs != NULL)
 		u->jobs->before = job;
 	u->jobs = job;
+	u->in_flight++;
 	req->own = job;
 	return job;
 }
@@ -163,6 +186,8 @@ static void
 job_end(struct job *job)
 {
 	struct unbound *u = job->u;
+	const bool was_full = u->in_flight-- == u->in_flight_max;
+	bool must_wake;
 
 	*(job->before != NULL ? &job->before->after : &u->jobs) = job->after;
 	if (job->after != NULL)
@@ -170,7 +195,10 @@ job_end(struct job *job)
 	free(job);
 	pthread_mutex_lock(&u->lock);
 	u->outstanding--;
+	must_wake = was_full && u->queue.first != NULL;
 	pthread_mutex_unlock(&u->lock);
+	if (must_wake)
+		wake(u);
 }
 
 /* ---- on the loop thread ---------------------------------------------------------------------- */
@@ -259,37 +287,60 @@ start(struct unbound *u, struct dns_req *req)
 }
 
 static void
-finish_cancelled(struct dns_req *req)
+finish_cancelled(struct unbound *u, struct dns_req *req)
 {
 	if (req->state == ANSWERED) {
 		finish(req, (struct dns_answer *)(uintptr_t)req->answer);
 		return;
 	}
-	((struct job *)req->own)->req = NULL;
+	if (req->state == CANCELLING) {
+		((struct job *)req->own)->req = NULL;
+	} else {
+		pthread_mutex_lock(&u->lock);
+		u->outstanding--;
+		pthread_mutex_unlock(&u->lock);
+	}
 	finish(req, answer_status(DNS_CANCELLED, 0, NULL));
 }
 
-/* Off the queue: STARTED, unless it was cancelled there. */
-static bool
-may_start(struct unbound *u, struct dns_req *req)
+/* The next one of the queue, STARTED; NULL when it is empty. */
+static struct dns_req *
+next_queued(struct unbound *u)
 {
-	bool may;
+	struct dns_req *req;
 
 	pthread_mutex_lock(&u->lock);
-	may = req->state == QUEUED;
-	if (may)
+	req = u->queue.first;
+	if (req != NULL) {
+		queue_remove(&u->queue, req);
 		req->state = STARTED;
-	else
-		u->outstanding--;
+		req->own = NULL;
+	}
 	pthread_mutex_unlock(&u->lock);
-	return may;
+	return req;
+}
+
+static void
+start_queued(struct unbound *u)
+{
+	for (int starts = 0; u->in_flight < u->in_flight_max; starts++) {
+		struct dns_req *req;
+
+		if (starts == STARTS_PER_TURN) {
+			wake(u);
+			return;
+		}
+		if ((req = next_queued(u)) == NULL)
+			return;
+		start(u, req);
+	}
 }
 
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct unbound *u = arg;
-	struct dns_req *queue = NULL, *cancels = NULL, *next;
+	struct dns_req *cancels = NULL, *next;
 	uint64_t count;
 	bool is_stopping;
 
@@ -298,25 +349,18 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 		continue;
 	pthread_mutex_lock(&u->lock);
 	is_stopping = u->is_stopping;
-	if (!is_stopping) {
-		queue = list_take(&u->queue);
+	if (!is_stopping)
 		cancels = list_take(&u->cancels);
-	}
 	pthread_mutex_unlock(&u->lock);
-	if (is_stopping)
+	if (is_stopping) {
 		event_base_loopbreak(u->base);
+		return;
+	}
 	for (; cancels != NULL; cancels = next) {
 		next = cancels->next;
-		finish_cancelled(cancels);
+		finish_cancelled(u, cancels);
 	}
-	/* `next` is read while the request is still QUEUED: from STARTED on a cancel may use that field. */
-	for (; queue != NULL; queue = next) {
-		next = queue->next;
-		if (may_start(u, queue))
-			start(u, queue);
-		else
-			finish(queue, answer_status(DNS_CANCELLED, 0, NULL));
-	}
+	start_queued(u);
 }
 
 static void
@@ -379,7 +423,10 @@ unbound_ask(struct dns_source *src, struct dns_req **reqs, size_t n)
 		reqs[i]->asked_us = now_us;
 		reqs[i]->state = is_taken ? QUEUED : IDLE;
 		u->outstanding += is_taken;
-		list_append(is_taken ? &u->queue : &refused, reqs[i]);
+		if (is_taken)
+			queue_append(&u->queue, reqs[i]);
+		else
+			list_append(&refused, reqs[i]);
 	}
 	must_wake = must_wake && u->queue.first != NULL;
 	pthread_mutex_unlock(&u->lock);
@@ -392,17 +439,16 @@ static void
 unbound_cancel(struct dns_source *src, struct dns_req *req)
 {
 	struct unbound *u = (struct unbound *)src;
-	bool must_wake = false;
+	bool may_cancel, must_wake;
 
 	pthread_mutex_lock(&u->lock);
 	/* at the end everything is finished without being asked */
-	if (u->is_stopping) {
-		must_wake = false;
-	} else if (req->state == QUEUED) {
-		req->state = DROPPED;
-	} else if (req->state == STARTED) {
-		must_wake = u->cancels.first == NULL;
-		req->state = CANCELLING;
+	may_cancel = !u->is_stopping && (req->state == QUEUED || req->state == STARTED);
+	must_wake = may_cancel && u->cancels.first == NULL;
+	if (may_cancel) {
+		if (req->state == QUEUED)
+			queue_remove(&u->queue, req);
+		req->state = req->state == QUEUED ? DROPPED : CANCELLING;
 		list_append(&u->cancels, req);
 	}
 	pthread_mutex_unlock(&u->lock);
@@ -443,7 +489,7 @@ finish_all(struct unbound *u)
 
 	for (req = list_take(&u->cancels); req != NULL; req = next) {
 		next = req->next;
-		finish_cancelled(req);
+		finish_cancelled(u, req);
 	}
 	for (struct job *job = u->jobs; job != NULL; job = job->after) {
 		req = job->req;
@@ -648,13 +694,14 @@ start_thread(struct unbound *u)
 }
 
 static struct unbound *
-unbound_new(size_t outstanding_max)
+unbound_new(const struct dns_unbound_options *o)
 {
 	struct unbound *u = xcalloc(1, sizeof *u);
 
 	u->source = (struct dns_source){ .ask = unbound_ask, .cancel = unbound_cancel, .destroy = unbound_destroy };
 	u->wake_fd = -1;
-	u->outstanding_max = outstanding_max > 0 ? outstanding_max : DNS_UNBOUND_OUTSTANDING_MAX;
+	u->outstanding_max = o->outstanding_max > 0 ? o->outstanding_max : DNS_UNBOUND_OUTSTANDING_MAX;
+	u->in_flight_max = o->in_flight_max > 0 ? o->in_flight_max : DNS_UNBOUND_IN_FLIGHT_MAX;
 	pthread_mutex_init(&u->lock, NULL);
 	list_init(&u->queue);
 	list_init(&u->cancels);
@@ -680,7 +727,7 @@ dns_unbound_create(const struct dns_unbound_options *o, struct dns_source **out,
 	*out = NULL;
 	if ((rc = forwarders_collect(o, &f, why, size)) != RC_OK || (rc = check_anchors(o->trust_anchor, why, size)) != RC_OK)
 		return rc;
-	u = unbound_new(o->outstanding_max);
+	u = unbound_new(o);
 	rc = RC_TEMP;
 	if (!create_loop(u))
 		snprintf(why, size, "cannot make an event loop: %s", strerror(errno));

@@ -16,11 +16,15 @@ struct dns_unbound_options {
 	const char *resolvconf;         /* used when there are no forwarders and not recursive */
 	struct span trust_anchor;       /* contents of a trust anchor file (DS or DNSKEY lines); empty: no validation */
 	size_t outstanding_max;         /* 0: DNS_UNBOUND_OUTSTANDING_MAX */
+	size_t in_flight_max;           /* 0: DNS_UNBOUND_IN_FLIGHT_MAX */
 };
 
 enum {
-	/* Questions queued or under way, those that their askers gave up included; more are answered DNS_SERVFAIL at once. */
+	/* Questions queued or under way, those under way that their askers gave up included; more are answered DNS_SERVFAIL at once. */
 	DNS_UNBOUND_OUTSTANDING_MAX = 20000,
+	/* Questions given to libunbound, about 12 KB each; it has 256 sockets and keeps a silent name for 4 s.  The others wait in
+	 * a queue of ours, which costs nothing and from where giving up is giving up. */
+	DNS_UNBOUND_IN_FLIGHT_MAX = 1024,
 	DNS_UNBOUND_ANCHORS_MAX = 100,  /* lines in trust_anchor */
 };
 

@@ -379,6 +379,20 @@ test_limits_of_lines(void **state)
 }
 
 static void
+test_text_limit(void **state)
+{
+	struct zone *z;
+	char *why;
+
+	(void)state;
+	/* refused before a byte is read */
+	assert_int_equal(zone_parse(span_of("", (size_t)ZONE_TEXT_MAX + 1), &z, &why), RC_SYNTAX);
+	assert_null(z);
+	assert_string_equal(why, "line 1: a zone file over 256 MiB");
+	free(why);
+}
+
+static void
 test_number_of_errors(void **state)
 {
 	(void)state;
@@ -599,7 +613,7 @@ main(void)
 		cmocka_unit_test(test_record_types), cmocka_unit_test(test_odd_names), cmocka_unit_test(test_existence),
 		cmocka_unit_test(test_wildcards), cmocka_unit_test(test_specials), cmocka_unit_test(test_cnames),
 		cmocka_unit_test(test_cname_limit), cmocka_unit_test(test_errors), cmocka_unit_test(test_limits_of_lines),
-		cmocka_unit_test(test_number_of_errors), cmocka_unit_test(test_rrset_limit),
+		cmocka_unit_test(test_text_limit), cmocka_unit_test(test_number_of_errors), cmocka_unit_test(test_rrset_limit),
 		cmocka_unit_test(test_hundred_thousand_records), cmocka_unit_test(test_source_alone),
 		cmocka_unit_test(test_source_in_front), cmocka_unit_test(test_source_many_at_once),
 	};

@@ -427,9 +427,11 @@ test_destroy_with_outstanding(void **state)
 
 	(void)state;
 	/* at once, when nothing was started yet; and with queries on their way */
-	for (int round = 0; round < 6; round++) {
+	for (int round = 0; round < 8; round++) {
 		struct dns_server s = dns_server_start(SPAN("*.silent.example TIMEOUT\n"));
-		struct dns_source *src = resolver_to(&s);
+		const char *forward = s.forward;
+		struct dns_source *src = resolver_with(&(struct dns_unbound_options){
+			.forward = &forward, .forward_count = 1, .in_flight_max = round < 6 ? 0 : 25 });
 		struct dns_req reqs[COUNT], *v[COUNT];
 		struct waiter w;
 
@@ -508,6 +510,58 @@ test_outstanding_limit(void **state)
 		dns_answer_unref(reqs[i].answer);
 	}
 	waiter_fini(&w);
+	src->destroy(src);
+	dns_server_stop(&s);
+}
+
+/* What does not fit into libunbound waits outside, is sent when there is room, and costs nothing when it is given up. */
+static void
+test_in_flight_limit(void **state)
+{
+	enum { LIMIT = 10 };
+	struct dns_server s = dns_server_start(SPAN("*.silent.example TIMEOUT\n" ZONE_HEAD));
+	const char *forward = s.forward;
+	struct dns_source *src = resolver_with(&(struct dns_unbound_options){
+		.forward = &forward, .forward_count = 1, .in_flight_max = LIMIT });
+	struct dns_req reqs[LIMIT], waiting[3], *v[LIMIT], *x[] = { &waiting[0], &waiting[1], &waiting[2] };
+	struct waiter w, others;
+
+	(void)state;
+	waiter_init(&w);
+	waiter_init(&others);
+	for (size_t i = 0; i < LIMIT; i++) {
+		char name[64];
+
+		snprintf(name, sizeof name, "n%zu.silent.example", i);
+		reqs[i] = req_of(name, DNS_A, &w);
+		v[i] = &reqs[i];
+	}
+	src->ask(src, v, LIMIT - 1);
+	expect(src, "host.example", DNS_A, DNS_OK, 2, 100);     /* the last place serves */
+	src->ask(src, v + LIMIT - 1, 1);
+	waiting[0] = req_of("host.example", DNS_MX, &others);
+	waiting[1] = req_of("host.example", DNS_TXT, &others);
+	waiting[2] = req_of("host.example", DNS_AAAA, &others);
+	src->ask(src, x, 3);
+	while (dns_server_count(&s, "n9.silent.example A") == 0)
+		sched_yield();
+	assert_false(waiter_wait(&others, 1, 200));
+	src->cancel(src, &waiting[1]);
+	assert_true(waiter_wait(&others, 1, FAR_MS));
+	assert_int_equal(waiting[1].answer->status, DNS_CANCELLED);
+	assert_int_equal(waiter_done(&w), 0);
+	/* libunbound gives the silent names up; then the queue moves */
+	assert_true(waiter_wait(&others, 3, FAR_MS));
+	assert_int_equal(waiting[0].answer->status, DNS_OK);
+	assert_int_equal(waiting[2].answer->status, DNS_OK);
+	assert_int_equal(dns_server_count(&s, "host.example TXT"), 0);
+	assert_true(waiter_wait(&w, LIMIT, FAR_MS));
+	for (size_t i = 0; i < LIMIT; i++)
+		dns_answer_unref(reqs[i].answer);
+	for (size_t i = 0; i < 3; i++)
+		dns_answer_unref(waiting[i].answer);
+	waiter_fini(&w);
+	waiter_fini(&others);
 	src->destroy(src);
 	dns_server_stop(&s);
 }
@@ -597,15 +651,21 @@ static void
 test_many_threads(void **state)
 {
 	struct dns_server s = dns_server_start(SPAN("*.silent.example TIMEOUT\n*.fine.example A 192.0.2.1\n"));
-	struct dns_source *src = resolver_to(&s);
-	pthread_t threads[8];
+	const char *forward = s.forward;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, run_asker, src), 0);
-	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
-		pthread_join(threads[i], NULL);
-	src->destroy(src);
+	/* also with a libunbound that is nearly always full */
+	for (size_t max = 0; max <= 20; max += 20) {
+		struct dns_source *src = resolver_with(&(struct dns_unbound_options){
+			.forward = &forward, .forward_count = 1, .in_flight_max = max });
+		pthread_t threads[8];
+
+		for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, run_asker, src), 0);
+		for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+			pthread_join(threads[i], NULL);
+		src->destroy(src);
+	}
 	dns_server_stop(&s);
 }
 
@@ -758,6 +818,30 @@ test_resolv_conf(void **state)
 	}
 }
 
+/* A server line that ends at the last byte looked at counts, one that ends behind it does not. */
+static void
+test_resolv_conf_limit(void **state)
+{
+	static const char line[] = "\nnameserver 127.0.0.1";
+
+	(void)state;
+	for (size_t past = 0; past <= 1; past++) {
+		char *dir = temp_dir(), *path = xasprintf("%s/resolv.conf", dir), why[256];
+		struct dns_unbound_options o = { .resolvconf = path };
+		struct buf b = buf_heap(MIB);
+
+		while (b.n < 64 * KIB - (sizeof line - 1) + past * sizeof line)
+			buf_byte(&b, '#');
+		buf_str(&b, line);
+		write_file(dir, "resolv.conf", buf_text(&b));
+		assert_int_equal(dns_unbound_check(&o, why, sizeof why), RC_OK);
+		assert_int_equal(strstr(why, "names no server") != NULL, past);
+		buf_fini(&b);
+		free(path);
+		remove_dir(dir);
+	}
+}
+
 static void
 test_recursive_starts(void **state)
 {
@@ -822,6 +906,26 @@ test_number_of_trust_anchors(void **state)
 	}
 }
 
+static void
+test_trust_anchor_line_limit(void **state)
+{
+	(void)state;
+	for (size_t past = 0; past <= 1; past++) {
+		struct buf b = buf_heap(64 * KIB);
+		struct dns_unbound_options o = { .is_recursive = true };
+		char why[128];
+
+		buf_str(&b, "example. IN DS 12345 13 2");
+		while (b.n + 65 < 4 * KIB - 1 + past)
+			buf_byte(&b, ' ');
+		buf_str(&b, " 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+		assert_int_equal(b.n, 4 * KIB - 1 + past);
+		o.trust_anchor = buf_text(&b);
+		assert_int_equal(dns_unbound_check(&o, why, sizeof why), past ? RC_SYNTAX : RC_OK);
+		buf_fini(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -833,11 +937,14 @@ main(void)
 		cmocka_unit_test(test_cancelled_question_goes_on),
 		cmocka_unit_test(test_garbage), cmocka_unit_test(test_nobody_listens), cmocka_unit_test(test_two_contexts),
 		cmocka_unit_test(test_destroy_with_outstanding), cmocka_unit_test(test_outstanding_limit),
+		cmocka_unit_test(test_in_flight_limit),
 		cmocka_unit_test(test_asking_from_done), cmocka_unit_test(test_many_threads),
 		cmocka_unit_test(test_thread_and_beat), cmocka_unit_test(test_forwarder_syntax),
 		cmocka_unit_test(test_number_of_forwarders), cmocka_unit_test(test_several_forwarders),
-		cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_recursive_starts),
+		cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_resolv_conf_limit),
+		cmocka_unit_test(test_recursive_starts),
 		cmocka_unit_test(test_trust_anchor_lines), cmocka_unit_test(test_number_of_trust_anchors),
+		cmocka_unit_test(test_trust_anchor_line_limit),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
