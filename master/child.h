@@ -36,6 +36,7 @@ struct child {
 	int64_t beat;                   /* last value on the board */
 	int64_t beat_changed_ms;        /* when we saw it change, by our own clock */
 	bool is_stuck;
+	bool awaits_successor;          /* RETIRING by its own wish, still serving: told to drain when its successor is READY */
 	int64_t drain_until_ms;         /* RETIRING: when its time is over */
 	int next_signal;                /* 0: none is planned */
 	int64_t signal_at_ms;

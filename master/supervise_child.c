@@ -45,8 +45,9 @@ supervise_drain(struct child *c, int64_t seconds, int64_t now)
 	int64_t wait_ms = c->was_ready ? seconds * 1000 + DRAIN_GRACE_MS : LEAVE_MS;
 
 	detach(c, now);
-	if (c->state == CHILD_RETIRING && c->next_signal != 0 && c->signal_at_ms <= now + wait_ms)
+	if (c->state == CHILD_RETIRING && !c->awaits_successor && c->next_signal != 0 && c->signal_at_ms <= now + wait_ms)
 		return;                         /* it goes already, and sooner */
+	c->awaits_successor = false;
 	/* A child that does not read its frames (stopped, stuck) meets the signals instead. */
 	if (c->status_fd >= 0)
 		(void)!status_send(c->status_fd, STATUS_DRAIN, c->generation, seconds, NULL, -1);
@@ -115,6 +116,16 @@ supervise_start_child(struct supervise *s, struct generation *g, struct slot *sl
 	log_debug("worker %u of generation %llu started as pid %d", c->number, (unsigned long long)g->number, (int)c->pid);
 }
 
+/* Those that asked to be replaced served until now. */
+static void
+relieve(struct supervise *s, const struct child *successor, int64_t now)
+{
+	for (struct child *c = s->children; c != NULL; c = c->next)
+		if (c->awaits_successor && c->generation == successor->generation && c->group == successor->group
+		    && c->number == successor->number)
+			supervise_drain(c, supervise_conf(s)->worker_drain_timeout, now);
+}
+
 static void
 on_ready(struct child *c, int64_t now)
 {
@@ -136,6 +147,7 @@ on_ready(struct child *c, int64_t now)
 		brake_ready(&c->slot->brake);
 	}
 	log_debug("worker %u (pid %d) is ready", c->number, (int)c->pid);
+	relieve(c->owner, c, now);
 }
 
 static void
@@ -150,8 +162,7 @@ on_retiring(struct supervise *s, struct child *c, int64_t value, int64_t now)
 		successor_at = brake_died(&c->slot->brake, true, now);
 	detach(c, successor_at);
 	c->state = CHILD_RETIRING;
-	c->drain_until_ms = now + supervise_conf(s)->worker_drain_timeout * 1000 + DRAIN_GRACE_MS;
-	child_plan_signal(c, SIGTERM, c->drain_until_ms);
+	c->awaits_successor = true;
 	log_info("worker %u (pid %d) retires (%s), a successor starts", c->number, (int)c->pid,
 	         value == STATUS_WHY_SESSIONS ? "worker.retire_sessions" : value == STATUS_WHY_RSS ? "worker.max_rss" : "its own wish");
 }
@@ -352,6 +363,7 @@ declare_stuck(struct supervise *s, struct child *c, int64_t timeout_ms, int64_t 
 	if (c->slot != NULL)
 		successor_at = brake_died(&c->slot->brake, true, now);
 	detach(c, successor_at);
+	c->awaits_successor = false;
 	if (c->status_fd >= 0)
 		(void)!status_send(c->status_fd, STATUS_DRAIN, c->generation, supervise_conf(s)->worker_drain_timeout, NULL, -1);
 	c->state = CHILD_RETIRING;

@@ -67,9 +67,9 @@ has_accepted(const struct drain *d)
 }
 
 void
-drain_init(struct drain *d, int listen_fd, struct slots *slots)
+drain_init(struct drain *d, int listen_fd, struct slots *slots, void (*wake)(void))
 {
-	*d = (struct drain){ .listen_fd = listen_fd, .slots = slots, .address = local_address(listen_fd) };
+	*d = (struct drain){ .listen_fd = listen_fd, .slots = slots, .wake = wake, .address = local_address(listen_fd) };
 }
 
 enum rc
@@ -90,6 +90,7 @@ drain_begin(struct drain *d, int64_t deadline_ms)
 		return RC_TEMP;
 	}
 	close(fd);
+	d->wake();
 	d->is_on = true;
 	d->deadline_ms = deadline_ms;
 	d->quiet_since_ms = 0;

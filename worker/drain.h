@@ -20,13 +20,14 @@ enum { DRAIN_QUIET_MS = 100 };
 struct drain {
 	int listen_fd;                  /* what libmilter polls */
 	struct slots *slots;
+	void (*wake)(void);             /* makes libmilter let go of the old listener at once, else it holds it for some seconds */
 	bool is_on;
 	int64_t deadline_ms;            /* clock_mono_ms */
 	int64_t quiet_since_ms;         /* 0: not quiet */
 	struct drain_address { int family; unsigned char bytes[112]; size_t n; } address;       /* of accepted connections */
 };
 
-void drain_init(struct drain *d, int listen_fd, struct slots *slots);
+void drain_init(struct drain *d, int listen_fd, struct slots *slots, void (*wake)(void));
 /* RC_OK; RC_TEMP when no dead listener could be made (errno): call again.  A second call may only bring the deadline nearer. */
 NODISCARD enum rc drain_begin(struct drain *d, int64_t deadline_ms);
 /* True: leave now with _exit(), never through libmilter or atexit().  Call it every few ten milliseconds. */

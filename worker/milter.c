@@ -343,6 +343,14 @@ milter_run(void)
 	smfi_main();
 }
 
+/* It sleeps in poll(2) for up to five seconds, and keeps alive what it began with; when interrupted it polls again, by number. */
+void
+milter_wake(void)
+{
+	if (atomic_load(&is_running))
+		pthread_kill(runner, WAKE_SIGNAL);
+}
+
 enum rc
 milter_open(int *fd_out, char *why, size_t size)
 {
@@ -353,9 +361,7 @@ milter_open(int *fd_out, char *why, size_t size)
 		snprintf(why, size, "cannot put the listener in its place: %s", strerror(errno));
 		return RC_TEMP;
 	}
-	/* It sleeps in poll(2) on the private listener for up to five seconds; when interrupted it polls again, by number. */
-	if (atomic_load(&is_running))
-		pthread_kill(runner, WAKE_SIGNAL);
+	milter_wake();
 	*fd_out = handover.fd;
 	return RC_OK;
 }

@@ -47,5 +47,7 @@ NODISCARD enum rc milter_prepare(const struct milter_options *o, char *why, size
 void milter_run(void);
 /* While milter_run() runs: opens the door.  *fd_out is the descriptor that libmilter polls (for drain.h).  RC_TEMP: why. */
 NODISCARD enum rc milter_open(int *fd_out, char *why, size_t size);
+/* Another file is behind the descriptor that libmilter polls: makes it look. */
+void milter_wake(void);
 
 #endif

@@ -280,7 +280,7 @@ open_milter(struct worker *w)
 
 	if (rc != RC_OK)
 		give_up(w, code_of(rc), "%s", why);
-	drain_init(&w->drain, fd, w->env.slots);
+	drain_init(&w->drain, fd, w->env.slots, milter_wake);
 }
 
 int

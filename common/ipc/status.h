@@ -14,7 +14,7 @@
 enum status_kind {
 	/* child -> supervisor */
 	STATUS_READY = 1,       /* configuration, resolver and listener are good; value unused */
-	STATUS_RETIRING = 2,    /* accepts no more sessions, will exit when the last is done; value: enum status_why */
+	STATUS_RETIRING = 2,    /* wants to be replaced; serves until DRAIN, so that its successor is there first; value: enum status_why */
 	STATUS_FAILED = 3,      /* cannot start; text says why in one line; value: exit code that enma itself
 	                         * should end with if this was its start (69 something it needs is missing, 75 try
 	                         * later, 78 configuration; anything else means the child's exit code); exits next */
