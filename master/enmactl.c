@@ -337,7 +337,7 @@ main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' }, { "now", no_argument, NULL, 'n' }, { "timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
-	struct ctl ctl = { .timeout_s = -1 };
+	static struct ctl ctl = { .timeout_s = -1 };   /* what it points to lives until the end */
 	int ch;
 
 	while ((ch = getopt_long(argc, argv, "c:o:s:hV", longs, NULL)) != -1) {
