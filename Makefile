@@ -38,7 +38,7 @@ CPPFLAGS += -DENMA_ARENA_MALLOC=1
 endif
 
 # Packages whose flags are needed, by what links them.  libmilter has no .pc file.
-PKG_COMMON := libunbound libevent libidn2
+PKG_COMMON := libunbound libevent libidn2 lmdb
 PKG_MASTER := libsystemd
 PKG_TOOLS  := jansson
 PKG_TEST   := cmocka jansson
