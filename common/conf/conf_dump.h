@@ -1,8 +1,4 @@
-/*
- * conf_dump - settings as text: what is in force and where it comes from; the sample file; the options part of the manual.
- *
- * All of it is made from the rows of conf_table.c; scripts/gen-docs and t/docs.t keep etc/enma.conf and doc/enma.conf.5 in step.
- */
+/* conf_dump - settings as text: what is in force and where it comes from. */
 #ifndef ENMA_CONF_CONF_DUMP_H
 #define ENMA_CONF_CONF_DUMP_H
 
@@ -17,8 +13,5 @@ void conf_dump_table(const struct conf *c, struct buf *b);
 
 /* Names of settings that differ between the two and only change with a restart, separated by ", "; nothing when there is none. */
 void conf_dump_restarts(const struct conf *running, const struct conf *fresh, struct buf *b);
-
-void conf_dump_sample(struct buf *b);
-void conf_dump_mdoc(struct buf *b);
 
 #endif

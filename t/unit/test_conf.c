@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/conf/conf_check.h"
+#include "common/conf/conf_docs.h"
 #include "common/conf/conf_dump.h"
 #include "common/conf/conf_int.h"
 
@@ -865,7 +866,7 @@ test_sample(void **state)
 	size_t r, settings = 0;
 
 	(void)state;
-	conf_dump_sample(&sample);
+	conf_docs_sample(&sample);
 	c = load_text(buf_text(&sample).p);
 	for (r = 0; r < conf_row_count; r++)
 		assert_false(conf_is_set(c, &conf_rows[r]) && strcmp(conf_rows[r].name, "milter.conffile") != 0);
