@@ -17,6 +17,7 @@ MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/enma
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR    ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(PREFIX)/lib/systemd/system)
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 
 VERSION := 2.0.0
 SAN     ?=
@@ -63,7 +64,7 @@ PROGRAMS   := $(B)/enma $(B)/enmactl $(B)/enmacheck
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
-.PHONY: all run check check-unit check-programs bench bench-tools docs lint fuzz install uninstall clean deps test-tools
+.PHONY: all run check check-unit check-programs bench bench-tools docs lint fuzz install uninstall clean deps test-tools FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -86,12 +87,16 @@ $(B)/%.o: %.c | $(B)/version.h
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/version.h: Makefile scripts/deps
+# What the programs know of the installation: written again when it changes, for example by `make install PREFIX=/usr`.
+$(B)/version.h: FORCE | $(B)/.deps
+	@printf '#define ENMA_VERSION "%s"\n#define ENMA_SYSCONFDIR "%s"\n' '$(VERSION)' '$(SYSCONFDIR)' > $@.$$$$ && \
+	    if cmp -s $@.$$$$ $@ 2>/dev/null; then rm $@.$$$$; else mv $@.$$$$ $@; fi
+
+$(B)/.deps: scripts/deps
 	@scripts/deps verify
-	@mkdir -p $(@D)
-	@printf '#define ENMA_VERSION "%s"\n#define ENMA_SYSCONFDIR "%s"\n' '$(VERSION)' '$(SYSCONFDIR)' > $@.new
-	@cmp -s $@.new $@ 2>/dev/null && rm $@.new || mv $@.new $@
-	@touch $@
+	@mkdir -p $(@D) && touch $@ || { echo "enma: cannot write to $(@D): use another folder with make B=FOLDER" >&2; exit 1; }
+
+FORCE:
 
 # ---- tests -----------------------------------------------------------------------------------
 # A unit test that needs a file of worker/ or master/ names it: UNIT_EXTRA_test_policy = worker/policy.c
@@ -118,23 +123,25 @@ test-tools: $(TOOLS) $(UNIT) $(FUZZ)
 deps:
 	@scripts/deps build
 
-# Everything below is started by a fresh make, so that pkg-config is asked again after the installation.
+# Everything below is built by a fresh make, so that pkg-config is asked again after the installation.  `exec`: a TERM for
+# make goes on to the script, not to a shell in between.
 check:
 	@scripts/deps check
+	@scripts/e2e-deps || [ $$? -eq 77 ]
 	@$(MAKE) --no-print-directory -j2 SAN=$(SAN) check-programs
-	@SAN=$(SAN) ENMA_BUILD=$(B) scripts/check
+	@exec env SAN=$(SAN) ENMA_BUILD=$(B) scripts/check
 
 check-programs: all test-tools
 
 run:
 	@scripts/deps build
 	@$(MAKE) --no-print-directory -j2 all
-	@ENMA_BUILD=$(B) scripts/run
+	@exec env ENMA_BUILD=$(B) scripts/run
 
 bench:
 	@scripts/deps check
 	@$(MAKE) --no-print-directory -j2 all test-tools
-	@ENMA_BUILD=$(B) perl -It/lib t/bench/bench.pl
+	@exec env ENMA_BUILD=$(B) perl -It/lib t/bench/bench.pl
 
 fuzz:
 	@scripts/fuzz
@@ -149,7 +156,7 @@ lint:
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/enma $(DESTDIR)$(DOCDIR) \
-	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR)
+	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
 	install -m 755 $(B)/enma $(B)/enmactl $(DESTDIR)$(SBINDIR)
 	install -m 755 $(B)/enmacheck $(DESTDIR)$(BINDIR)
 	install -m 644 doc/*.1 $(DESTDIR)$(MANDIR)/man1
@@ -157,6 +164,7 @@ install: all
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 644 README.md README.ja.md LICENSE CHANGES doc/*.md $(DESTDIR)$(DOCDIR)
 	sed -e 's|@SBINDIR@|$(SBINDIR)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' etc/enma.service > $(DESTDIR)$(UNITDIR)/enma.service
+	install -m 644 etc/enma.sysusers $(DESTDIR)$(SYSUSERSDIR)/enma.conf
 	install -m 644 etc/enma.conf $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf.sample
 	test -e $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf || \
 	    install -m 644 etc/enma.conf $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf
@@ -166,7 +174,7 @@ uninstall:
 	rm -f $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard doc/*.1)) \
 	    $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard doc/*.5)) \
 	    $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard doc/*.8))
-	rm -f $(DESTDIR)$(UNITDIR)/enma.service $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf.sample
+	rm -f $(DESTDIR)$(UNITDIR)/enma.service $(DESTDIR)$(SYSUSERSDIR)/enma.conf $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf.sample
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
