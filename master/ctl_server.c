@@ -182,9 +182,10 @@ client_request(struct ctl_client *c, size_t line_len)
 {
 	struct ctl_request r;
 	const char *why;
+	enum rc rc = ctl_request_parse(span_of(c->in, line_len), &r, &why);
 
-	if (ctl_request_parse(span_of(c->in, line_len), &r, &why) != RC_OK) {
-		ctl_err(c, "syntax", "%s", why);
+	if (rc != RC_OK) {
+		ctl_err(c, rc == RC_LIMIT ? "limit" : "syntax", "%s", why);
 		ctl_end(c);
 		return;
 	}

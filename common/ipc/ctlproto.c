@@ -27,7 +27,7 @@ ctl_request_parse(struct span line, struct ctl_request *out, const char **why_ou
 	*why_out = "";
 	if (rest.n > CTL_LINE_MAX) {
 		*why_out = "the request line is too long";
-		return RC_SYNTAX;
+		return RC_LIMIT;
 	}
 	if (!is_clean(rest)) {
 		*why_out = "the request holds bytes outside printable ASCII";

@@ -25,7 +25,8 @@ struct ctl_request {
 	size_t arg_count;
 };
 
-/* line without its LF (a CR before it is dropped).  RC_SYNTAX: not "ENMA1 ...", bytes outside printable ASCII, too many arguments. */
+/* line without its LF (a CR before it is dropped).  RC_LIMIT: longer than CTL_LINE_MAX.  RC_SYNTAX: not "ENMA1 ...", bytes outside printable
+ * ASCII, too many arguments. */
 NODISCARD enum rc ctl_request_parse(struct span line, struct ctl_request *out, const char **why_out);
 
 #endif
