@@ -10,6 +10,11 @@
 #
 # There is no configure step: pkg-config names the libraries, run-time settings do the rest.
 
+.DEFAULT_GOAL := all
+# Another make(1) that did not read BSDmakefile first stops here and says what is needed; for GNU make this is an idle rule.
+NOT_GNU_MAKE = yes
+.include "BSDmakefile" :
+
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 BINDIR     ?= $(PREFIX)/bin
@@ -98,6 +103,7 @@ $(B)/.deps: scripts/deps
 
 FORCE:
 
+UNIT_EXTRA_test_totals   := master/totals.c
 # ---- tests -----------------------------------------------------------------------------------
 # A unit test that needs a file of worker/ or master/ names it: UNIT_EXTRA_test_policy = worker/policy.c
 UNIT_EXTRA_test_policy   := worker/policy.c
@@ -180,4 +186,4 @@ uninstall:
 clean:
 	rm -rf build build-*
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(wildcard $(patsubst %,$(B)/%/*.d,common/* cache worker master t/*))
