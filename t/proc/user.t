@@ -142,7 +142,7 @@ subtest 'an ordinary user' => sub {
 	wait_until(5, sub { !is_alive($pid) }, 'it stops');
 	is(exit_status($pid), 0, 'exit code 0');
 	ok(!-e "$home/milter" && !-e "$home/enma.pid", 'files are removed');
-	($status, $said) = run_command(cmd => [@as_user, "$bin/enma", '-f', '-c', "$home/enma.conf", '-o', 'milter.socket=unix:/root/x/milter']);
+	($status, $said) = run_command(cmd => [@as_user, "$bin/enma", '-f', '-c', "$home/enma.conf", '-o', "milter.socket=unix:$dir/closed/milter"]);
 	is($status >> 8, 69, 'a folder that cannot be written: exit code 69');
 	like($said, qr{Permission denied|cannot make the folder}, 'clearly');
 	ok(!-e "$home/control" && !-e "$home/enma.pid", 'nothing is left behind');
