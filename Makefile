@@ -66,8 +66,14 @@ UNIT       := $(patsubst t/unit/%.c,$(B)/t/%,$(sort $(wildcard t/unit/test_*.c))
 TOOLS      := $(patsubst t/tools/%.c,$(B)/t/%,$(sort $(wildcard t/tools/*.c)))
 FUZZ       := $(patsubst t/fuzz/%.c,$(B)/t/%,$(sort $(wildcard t/fuzz/fuzz_*.c)))
 PROGRAMS   := $(B)/enma $(B)/enmactl $(B)/enmacheck
+# doc/enma.8 is installed as man8/enma.8, doc/ja/enma.8 as ja/man8/enma.8.
+MANUALS    := $(sort $(wildcard doc/*.[158] doc/ja/*.[158]))
+manual      = $(patsubst doc/%,%,$(dir $(1)))man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
+
+# A locale that is not installed is nobody's concern here.
+export PERL_BADLANG := 0
 
 .PHONY: all run check check-unit check-programs bench bench-tools docs lint fuzz install uninstall clean deps test-tools FORCE
 .DELETE_ON_ERROR:
@@ -152,22 +158,20 @@ bench:
 fuzz:
 	@scripts/fuzz
 
-# Generated text: the sample configuration and the options part of enma.conf(5).
-docs: all
+# Generated text: the sample configuration and the options part of enma.conf(5), in both languages.
+docs: $(B)/t/gendocs
 	@ENMA_BUILD=$(B) scripts/gen-docs
 
 lint:
 	@scripts/check-layers
-	@mandoc -Tlint -Wwarning doc/*.1 doc/*.5 doc/*.8
+	@mandoc -Tlint -Wwarning -K utf-8 $(MANUALS)
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/enma $(DESTDIR)$(DOCDIR) \
-	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
+	    $(foreach s,1 5 8,$(DESTDIR)$(MANDIR)/man$s $(DESTDIR)$(MANDIR)/ja/man$s) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
 	install -m 755 $(B)/enma $(B)/enmactl $(DESTDIR)$(SBINDIR)
 	install -m 755 $(B)/enmacheck $(DESTDIR)$(BINDIR)
-	install -m 644 doc/*.1 $(DESTDIR)$(MANDIR)/man1
-	install -m 644 doc/*.5 $(DESTDIR)$(MANDIR)/man5
-	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8
+	$(foreach m,$(MANUALS),install -m 644 $m $(DESTDIR)$(MANDIR)/$(call manual,$m) &&) :
 	install -m 644 README.md README.ja.md LICENSE CHANGES doc/*.md $(DESTDIR)$(DOCDIR)
 	sed -e 's|@SBINDIR@|$(SBINDIR)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' etc/enma.service > $(DESTDIR)$(UNITDIR)/enma.service
 	install -m 644 etc/enma.sysusers $(DESTDIR)$(SYSUSERSDIR)/enma.conf
@@ -177,9 +181,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/enma $(DESTDIR)$(SBINDIR)/enmactl $(DESTDIR)$(BINDIR)/enmacheck
-	rm -f $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard doc/*.1)) \
-	    $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard doc/*.5)) \
-	    $(patsubst doc/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard doc/*.8))
+	rm -f $(foreach m,$(MANUALS),$(DESTDIR)$(MANDIR)/$(call manual,$m))
 	rm -f $(DESTDIR)$(UNITDIR)/enma.service $(DESTDIR)$(SYSUSERSDIR)/enma.conf $(DESTDIR)$(SYSCONFDIR)/enma/enma.conf.sample
 	rm -rf $(DESTDIR)$(DOCDIR)
 
