@@ -143,8 +143,10 @@ test_same_data_from_nsd(void **state)
 	char *dir;
 
 	(void)state;
-	if (!have("nsd"))
+	if (!have("nsd")) {
+		print_message("skipped: nsd is not installed\n");
 		skip();
+	}
 	dir = temp_dir();
 	buf_str(&zone, SOA("example") "host 200 IN A 192.0.2.1\nhost 200 IN A 192.0.2.2\nhost IN AAAA 2001:db8::1\n"
 	    "host IN MX 10 mail.host\nhost IN MX 20 host\nhost IN TXT \"v=spf1 \" \"-all\"\n"
@@ -216,8 +218,10 @@ test_dnssec(void **state)
 	char *dir, *forge;
 
 	(void)state;
-	if (!have("nsd") || !have("ldns-keygen") || !have("ldns-signzone"))
+	if (!have("nsd") || !have("ldns-keygen") || !have("ldns-signzone")) {
+		print_message("skipped: nsd and ldnsutils are not installed\n");
 		skip();
+	}
 	dir = temp_dir();
 	write_file(dir, "signed.example", SPAN(SOA("signed.example")
 	    "good IN TXT \"v=spf1 -all\"\nbad IN TXT \"original\"\nalias IN CNAME good\nout IN CNAME x.plain.example.\n"));
