@@ -20,8 +20,6 @@ enum {
 	SNAPSHOT_MAX = 256 * MIB,
 	/* How long a place in use is waited for at the first start: workers of a supervisor that was killed let go within moments. */
 	PATIENCE_MS = 2000,
-	/* Descriptors of a worker besides one per session: resolver sockets, log, snapshot, libraries. */
-	NOFILE_EXTRA = 768,
 };
 
 unsigned
@@ -60,7 +58,7 @@ enter_folder(const struct conf *c, struct outcome *outcome)
 static void
 raise_descriptor_limit(const struct conf *c, struct outcome *outcome)
 {
-	rlim_t need = (rlim_t)c->worker_max_sessions + NOFILE_EXTRA;
+	rlim_t need = (rlim_t)c->worker_max_sessions + CONF_WORKER_FILES_SPARE;
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= need)
@@ -75,7 +73,7 @@ raise_descriptor_limit(const struct conf *c, struct outcome *outcome)
 		outcome_add(outcome, 0, "worker.max_sessions %lld needs %llu file descriptors for each worker, but this process may have only %llu: "
 		            "raise the limit (ulimit -n, LimitNOFILE=) or lower worker.max_sessions to %lld", (long long)c->worker_max_sessions,
 		            (unsigned long long)need, (unsigned long long)l.rlim_max,
-		            (long long)MAX((long long)l.rlim_max - NOFILE_EXTRA, 1LL));
+		            (long long)MAX((long long)l.rlim_max - CONF_WORKER_FILES_SPARE, 1LL));
 	}
 	(void)setrlimit(RLIMIT_NOFILE, &l);
 }

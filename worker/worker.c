@@ -31,7 +31,6 @@
 
 enum {
 	WHY_MAX = STATUS_TEXT_MAX,
-	FILES_SPARE = 512,              /* descriptors beside one for each session: DNS sockets, overload, libraries */
 };
 
 struct worker {
@@ -147,10 +146,12 @@ block_signals(bool block)
 	pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
+_Static_assert(CONF_WORKER_FILES_SPARE > DNS_UNBOUND_SOCKETS + 256, "room for the resolver's sockets");
+
 static void
 set_up_process(struct worker *w)
 {
-	size_t wanted = (size_t)w->conf->worker_max_sessions + FILES_SPARE, files = privs_raise_files(wanted);
+	size_t wanted = (size_t)w->conf->worker_max_sessions + CONF_WORKER_FILES_SPARE, files = privs_raise_files(wanted);
 	char why[WHY_MAX];
 	enum rc rc;
 

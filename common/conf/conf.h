@@ -26,6 +26,8 @@ enum {
 	CONF_FILE_MAX = 64 * MIB,       /* one file, also of a file that a setting names */
 	CONF_INCLUDE_DEPTH = 10,
 	CONF_ERRORS_MAX = 100,          /* more are counted, not kept */
+	/* Descriptors that a worker needs beside one for each session: 1,024 DNS sockets, log, snapshot, overload, libraries. */
+	CONF_WORKER_FILES_SPARE = 1536,
 };
 
 struct conf_list {

@@ -75,6 +75,8 @@ struct job {
 	struct job *before, *after;
 };
 
+_Static_assert(DNS_UNBOUND_SOCKETS == 1024, "see outgoing-range below");
+
 /* The measured settings.  Essential ones protect all other names from one that never answers. */
 static const struct { const char *name, *value; bool is_essential; } options[] = {
 	/* A server's silence about two names would make every other name SERVFAIL for seconds: keep no memory of it. */
@@ -83,8 +85,9 @@ static const struct { const char *name, *value; bool is_essential; } options[] =
 	{ "infra-cache-min-rtt:", "2000", true },
 	/* With a first timeout of 2 s one retry is all that fits before a message's deadline. */
 	{ "outbound-msg-retry:", "1", false },
-	/* Sockets, and questions to work on, at one time; the default of 16 sockets is a queue. */
-	{ "outgoing-range:", "256", true },
+	/* Sockets, and questions to work on, at one time; the default of 16 sockets is a queue.  A silent name holds a socket for 4 s, so
+	 * DNS_UNBOUND_SOCKETS of them stand for 256 such names a second before others have to wait. */
+	{ "outgoing-range:", "1024", true },
 	{ "num-queries-per-thread:", "2048", true },
 	/* No fragments (and no fragment attacks): larger answers come over TCP. */
 	{ "edns-buffer-size:", "1232", true },

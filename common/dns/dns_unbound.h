@@ -22,7 +22,9 @@ struct dns_unbound_options {
 enum {
 	/* Questions queued or under way, those under way that their askers gave up included; more are answered DNS_SERVFAIL at once. */
 	DNS_UNBOUND_OUTSTANDING_MAX = 20000,
-	/* Questions given to libunbound, about 12 KB each; it has 256 sockets and keeps a silent name for 4 s.  The others wait in
+	/* Sockets that libunbound may have open at a time: who limits descriptors counts them in. */
+	DNS_UNBOUND_SOCKETS = 1024,
+	/* Questions given to libunbound, about 12 KB each; it keeps a silent name for 4 s.  The others wait in
 	 * a queue of ours, which costs nothing and from where giving up is giving up. */
 	DNS_UNBOUND_IN_FLIGHT_MAX = 1024,
 	DNS_UNBOUND_ANCHORS_MAX = 100,  /* lines in trust_anchor */
