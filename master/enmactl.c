@@ -92,6 +92,7 @@ ask(const struct ctl *ctl, const char *request, int timeout_ms, struct connectio
 	char why[FDIO_WHY_MAX];
 	enum rc rc = connection_open(ctl->socket_path, conn, why, sizeof(why));
 
+	*a = (struct answer){ .is_ok = false };
 	if (rc == RC_NONE) {
 		*exit_out = not_running(ctl);
 		return false;
@@ -101,6 +102,7 @@ ask(const struct ctl *ctl, const char *request, int timeout_ms, struct connectio
 	if (rc == RC_OK)
 		return true;
 	*exit_out = show_problem("connection", why, CTL_REFUSED, ctl->as_json);
+	answer_fini(a);
 	connection_close(conn);
 	return false;
 }
@@ -337,8 +339,9 @@ main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' }, { "now", no_argument, NULL, 'n' }, { "timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
-	static struct ctl ctl = { .timeout_s = -1 };   /* what it points to lives until the end */
-	int ch;
+	struct ctl ctl = { .timeout_s = -1 };
+	char *conf_path;
+	int ch, code;
 
 	while ((ch = getopt_long(argc, argv, "c:o:s:hV", longs, NULL)) != -1) {
 		switch (ch) {
@@ -376,8 +379,12 @@ main(int argc, char **argv)
 		fputs(usage_text, stdout);
 		return CTL_GOOD;
 	}
-	ctl.conf_path = options_absolute(ctl.conf_path ? ctl.conf_path : options_default_file());
+	ctl.conf_path = conf_path = options_absolute(ctl.conf_path ? ctl.conf_path : options_default_file());
 	ctl.args = argv + optind + 1;
 	ctl.arg_count = argc - optind - 1;
-	return run(&ctl, argv[optind]);
+	code = run(&ctl, argv[optind]);
+	free(conf_path);
+	free(ctl.socket_path);
+	free(ctl.overrides);
+	return code;
 }

@@ -59,6 +59,18 @@ add_override(struct master_options *o, const char *text)
 	o->overrides[o->override_count++] = text;
 }
 
+static int
+run_supervisor(const struct master_options *o)
+{
+	if (child_reserve() != RC_OK) {
+		fprintf(stderr, "enma: cannot open /dev/null\n");
+		return EX_OSERR;
+	}
+	if (!o->is_foreground)
+		daemon_detach();
+	return supervise_run(o);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -66,7 +78,7 @@ main(int argc, char **argv)
 	struct role_args args = { 0 };
 	const char *role = NULL, *conf_path = NULL;
 	bool is_check = false;
-	int ch;
+	int ch, code;
 
 	while ((ch = getopt(argc, argv, "fc:o:TvhVx:g:n:G:")) != -1) {
 		switch (ch) {
@@ -116,13 +128,8 @@ main(int argc, char **argv)
 	if (role != NULL)
 		return run_role(role, &args);
 	o.conf_path = options_absolute(conf_path ? conf_path : options_default_file());
-	if (is_check)
-		return supervise_check(&o);
-	if (child_reserve() != RC_OK) {
-		fprintf(stderr, "enma: cannot open /dev/null\n");
-		return EX_OSERR;
-	}
-	if (!o.is_foreground)
-		daemon_detach();
-	return supervise_run(&o);
+	code = is_check ? supervise_check(&o) : run_supervisor(&o);
+	free(o.conf_path);
+	free(o.overrides);
+	return code;
 }
