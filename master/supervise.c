@@ -24,6 +24,7 @@ enum {
 	CONTROL_BACKLOG = 16,
 	FLUSH_MS = 300,                 /* for the last answers to leave */
 	WAIT_MAX_MS = 60000,
+	STARTING_FAIR_MS = 5000,        /* a worker that takes longer to start is missing */
 };
 
 const struct conf *
@@ -32,22 +33,32 @@ supervise_conf(const struct supervise *s)
 	return s->current ? s->current->conf : s->next->conf;
 }
 
+/* A successor that just starts is no trouble: after a crash, and whenever workers retire, that is how it should be. */
+static bool
+is_held(const struct slot *slot, int64_t now)
+{
+	const struct child *c = slot->child;
+
+	if (c == NULL)
+		return !slot->has_failed && slot->start_at_ms <= now;
+	return c->state == CHILD_READY || (c->state == CHILD_STARTING && !slot->has_failed && now - c->started_ms < STARTING_FAIR_MS);
+}
+
 const char *
 supervise_trouble(const struct supervise *s)
 {
+	int64_t now = clock_mono_ms();
+
 	if (s->is_stopping)
 		return "stopping";
 	if (s->current == NULL)
 		return "starting";
-	for (size_t i = 0; i < s->current->slot_count; i++) {
-		const struct child *c = s->current->slots[i].child;
-
-		if (c == NULL || c->state != CHILD_READY)
-			return "a worker is missing";
-	}
 	for (const struct child *c = s->children; c != NULL; c = c->next)
 		if (c->is_stuck)
 			return "a worker is stuck";
+	for (size_t i = 0; i < s->current->slot_count; i++)
+		if (!is_held(&s->current->slots[i], now))
+			return "a worker is missing";
 	return NULL;
 }
 
@@ -163,12 +174,12 @@ tell_trouble(struct supervise *s)
 {
 	const char *trouble = s->current == NULL || s->is_stopping ? NULL : supervise_trouble(s);
 
-	if (s->is_uneven == (trouble != NULL))
+	if (trouble == s->told_trouble)         /* texts are constants */
 		return;
-	s->is_uneven = trouble != NULL;
+	s->told_trouble = trouble;
 	if (trouble != NULL)
 		notify_status("Degraded: %s", trouble);
-	else if (s->current != NULL)
+	else if (s->current != NULL && !s->is_stopping)
 		notify_status("Generation %llu, %zu workers ready", (unsigned long long)s->current->number, generation_ready(s->current));
 }
 

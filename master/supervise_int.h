@@ -39,7 +39,7 @@ struct supervise {
 	uint64_t reload_ticket;         /* control client that waits for the outcome; 0: none */
 	bool reload_again;              /* asked for by a signal while one was in progress */
 	bool is_stopping, is_done;
-	bool is_uneven;                 /* a worker is missing or stuck: said to systemd and the log once */
+	const char *told_trouble;       /* what systemd was told last about a missing or stuck worker; NULL: all is well */
 	int exit_code;
 	int64_t started_ms, ticked_ms, notified_ms;
 	struct {

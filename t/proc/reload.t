@@ -158,8 +158,8 @@ subtest 'sockets come and go' => sub {
 subtest 'a generation that cannot start is given up' => sub {
 	my $enma = daemon();
 	my @before = ready_pids($enma);
-	# A stack of 16 kB: the new workers die at once, as with a broken library.
-	system 'prlimit', '--pid', $enma->pid, '--stack=16384:';
+	# A stack of 4 kB: the new workers die at once, as with a broken library.
+	system 'prlimit', '--pid', $enma->pid, '--stack=4096:';
 	my ($code, $text) = $enma->ctl('reload');
 	is($code, 1, 'refused');
 	like($text, qr/before it was ready/, 'with the reason') or diag $text;
@@ -167,19 +167,6 @@ subtest 'a generation that cannot start is given up' => sub {
 	ok(serves(), 'mail is served');
 	system 'prlimit', '--pid', $enma->pid, '--stack=8388608:';
 	is(($enma->ctl('reload'))[0], 0, 'and when the reason is gone, it works');
-};
-
-subtest 'reload during reload' => sub {
-	my $enma = daemon('worker.count' => 8);
-	my @client = map { IO::Socket::UNIX->new(Peer => $enma->dir . '/control') } 1 .. 3;
-	$_->syswrite("ENMA1 reload\n") for @client;
-	my @answer = map { join '', $_->getlines } @client;
-	is(scalar(grep { /^ok/ } @answer), 1, 'one is done') or diag @answer;
-	is(scalar(grep { /^err busy another reload is in progress/ } @answer), 2, 'the others are told so');
-	my $before = status($enma)->{generation};
-	kill 'HUP', $enma->pid for 1 .. 2;
-	wait_until(10, sub { status($enma)->{generation} > $before && status($enma)->{state} eq 'running' }, 'signals are not lost');
-	pass('signals lead to a reload');
 };
 
 done_testing();

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use File::Basename qw(dirname);
+use IO::Socket::UNIX;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -17,8 +18,8 @@ plan skip_all => Enma::Daemon::missing() if Enma::Daemon::missing();
 my $dir = work_dir();
 my $socket = "unix:$dir/milter";
 
-# The soft limit of the stack is inherited over fork and counts at exec: with 16 kB a new program dies at once, the supervisor lives on.
-sub break_starts { system('prlimit', '--pid', $_[0], '--stack=16384:') == 0 or die 'prlimit' }
+# The soft limit of the stack is inherited over fork and counts at exec: with 4 kB a new program dies at once, the supervisor lives on.
+sub break_starts { system('prlimit', '--pid', $_[0], '--stack=4096:') == 0 or die 'prlimit' }
 sub mend_starts { system('prlimit', '--pid', $_[0], '--stack=8388608:') == 0 or die 'prlimit' }
 
 subtest 'a worker that cannot start again' => sub {
@@ -81,6 +82,8 @@ static __attribute__((constructor)) void start(int argc, char **argv)
 		kill(getpid(), SIGKILL);
 	if (strcmp(how, "exit") == 0)
 		_exit(0);
+	if (strcmp(how, "slow") == 0)
+		usleep(500000);
 	if (strcmp(how, "frames") == 0)
 		send_frames();
 }
@@ -134,6 +137,19 @@ subtest 'bad frames' => sub {
 	cmp_ok(stats($enma)->{counters}{'frames.bad'}, '>=', 10, 'bad frames are counted');
 	like($enma->log, qr/sent a frame of generation 77, ignored/, 'another generation is told');
 	like($enma->log, qr/sent a frame of the wrong size, ignored/, 'so is a wrong size');
+};
+
+subtest 'reload during reload' => sub {
+	my $enma = Enma::Daemon->new(conf => ['milter.socket' => $socket, quiet($dir)], env => { misbehaving('slow') })->start;
+	my @client = map { IO::Socket::UNIX->new(Peer => $enma->dir . '/control') } 1 .. 3;
+	$_->syswrite("ENMA1 reload\n") for @client;
+	my @answer = map { join '', $_->getlines } @client;
+	is(scalar(grep { /^ok/ } @answer), 1, 'one is done') or diag @answer;
+	is(scalar(grep { /^err busy another reload is in progress/ } @answer), 2, 'the others are told so');
+	my $before = status($enma)->{generation};
+	kill 'HUP', $enma->pid for 1 .. 2;
+	wait_until(10, sub { status($enma)->{generation} > $before && status($enma)->{state} eq 'running' }, 'signals are not lost');
+	pass('signals lead to a reload');
 };
 
 done_testing();
