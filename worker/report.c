@@ -121,11 +121,13 @@ add_spf(struct lines *l)
 		add_word(l, "spf_id", "mailfrom");
 		add_outside(l, "spf_domain", domain_of(v->identity));
 		add_outside(l, "spf_why", buf_text(&l->why));
+		add_outside(l, "spf_exp", v->outcome.explanation);
 	} else {
 		add_word(l, "spf", r->skip_why != NULL ? "skip" : NULL);
 		add_word(l, "spf_id", NULL);
 		add_word(l, "spf_domain", NULL);
 		add_word(l, "spf_why", r->skip_why);
+		add_word(l, "spf_exp", NULL);
 	}
 	add_word(l, "helo_spf", helo != NULL ? spf_result_name(helo->outcome.result) : NULL);
 }

@@ -2,7 +2,7 @@
  * report - the one log line of a message, in the style of log.style.
  *
  * kv (default):  QID: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=pass spf_id=mailfrom
- *                spf_domain=example.org spf_why="matched ip4:192.0.2.0/24" helo_spf=none dns=3/11ms ar_removed=0 action=accept
+ *                spf_domain=example.org spf_why="matched ip4:192.0.2.0/24" spf_exp=- helo_spf=none dns=3/11ms ar_removed=0 action=accept
  *                reply=- total=14ms cfg=7
  *   Fixed order, every key always there, "-" for nothing; doc/LOG.md has the grammar.  People grep it for years: an interface.
  *   An excluded message has spf=skip and the reason as spf_why; an action with a cause other than results has it behind a

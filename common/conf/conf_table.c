@@ -148,7 +148,7 @@ const struct conf_row conf_rows[] = {
 	    "Evaluate SPF."),
 	BOOL("spf.explog", spf_explog, CF_ENMA, "yes",
 	    "Fetch the explanation that a domain publishes for a fail. "
-	    "It becomes the reason in the Authentication-Results field and, with log.style enma, a log line of its own."),
+	    "It is logged, and becomes the reason in the Authentication-Results field."),
 	BOOL("spf.check_helo", spf_check_helo, 0, "yes",
 	    "Evaluate the HELO name on its own and report it as smtp.helo."),
 	NUMBER("spf.void_lookup_limit", spf_void_limit, 0, "2", 0, 100,

@@ -52,16 +52,20 @@ test_kv(void **state)
 
 	(void)state;
 	expect(CONF_LOG_KV, &r, "4Xq1abc: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=pass spf_id=mailfrom "
-	    "spf_domain=example.org spf_why=\"matched ip4:192.0.2.0/24\" helo_spf=none dns=3/11ms ar_removed=0 action=accept reply=- "
+	    "spf_domain=example.org spf_why=\"matched ip4:192.0.2.0/24\" spf_exp=- helo_spf=none dns=3/11ms ar_removed=0 action=accept reply=- "
 	    "total=14ms cfg=7\n");
+	v.mailfrom.outcome.explanation = SPAN("See http://example.jp/why spf=pass");
+	expect(CONF_LOG_KV, &r, "4Xq1abc: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=pass spf_id=mailfrom "
+	    "spf_domain=example.org spf_why=\"matched ip4:192.0.2.0/24\" spf_exp=\"See http://example.jp/why spf=pass\" helo_spf=none "
+	    "dns=3/11ms ar_removed=0 action=accept reply=- total=14ms cfg=7\n");
 	r.verdict = NULL;
 	r.skip_why = "excluded";
 	r.authres_removed = 2;
 	expect(CONF_LOG_KV, &r, "4Xq1abc: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=skip spf_id=- "
-	    "spf_domain=- spf_why=excluded helo_spf=- dns=3/11ms ar_removed=2 action=accept reply=- total=14ms cfg=7\n");
+	    "spf_domain=- spf_why=excluded spf_exp=- helo_spf=- dns=3/11ms ar_removed=2 action=accept reply=- total=14ms cfg=7\n");
 	r = (struct report){ .action = { .kind = ACTION_TEMPFAIL, .code = "451", .xcode = "4.3.0", .text = "Try again later", .why = "limit" },
 	    .dns_timeouts = 1, .dns_wait_us = 20000000, .dns_asked = 2 };
-	expect(CONF_LOG_KV, &r, "-: ip=- ptr=- helo=- mfrom=- from=- spf=- spf_id=- spf_domain=- spf_why=- helo_spf=- dns=2/20000ms/1timeout "
+	expect(CONF_LOG_KV, &r, "-: ip=- ptr=- helo=- mfrom=- from=- spf=- spf_id=- spf_domain=- spf_why=- spf_exp=- helo_spf=- dns=2/20000ms/1timeout "
 	    "ar_removed=0 action=tempfail/limit reply=\"451 4.3.0 Try again later\" total=0ms cfg=0\n");
 }
 
@@ -235,7 +239,7 @@ test_json(void **state)
 	(void)state;
 	expect(CONF_LOG_JSON, &r, "{\"qid\":\"4Xq1abc\",\"ip\":\"192.0.2.1\",\"ptr\":\"mx.example\",\"helo\":\"mx.example\","
 	    "\"mfrom\":\"<a@example.org>\",\"from\":null,\"spf\":\"pass\",\"spf_id\":\"mailfrom\",\"spf_domain\":\"example.org\","
-	    "\"spf_why\":\"matched ip4:192.0.2.0/24\",\"helo_spf\":\"none\",\"dns\":{\"asked\":3,\"ms\":11,\"timeouts\":0},"
+	    "\"spf_why\":\"matched ip4:192.0.2.0/24\",\"spf_exp\":null,\"helo_spf\":\"none\",\"dns\":{\"asked\":3,\"ms\":11,\"timeouts\":0},"
 	    "\"ar_removed\":0,\"action\":\"accept\",\"reply\":null,\"total\":14,\"cfg\":7}\n");
 	r.generation = UINT64_MAX >> 1;
 	r.helo = SPAN_NULL;
