@@ -1,8 +1,8 @@
 /*
  * daemon - go to the background, and tell who started us what became of it.
  *
- * The process that was started waits until the supervisor says daemon_finish(): its exit code is the outcome of the start, and what went wrong stands on
- * its standard error.  In the foreground the same functions just print.
+ * The process that was started waits until the supervisor says daemon_finish(): its exit code is the outcome of the start, and what went wrong
+ * stands on its standard error.  In the foreground the same functions just print.
  */
 #ifndef ENMA_MASTER_DAEMON_H
 #define ENMA_MASTER_DAEMON_H

@@ -55,8 +55,8 @@ usage(const char *problem)
 	exit(EX_USAGE);
 }
 
-/* The socket by the same file and options that enma was started with.  A file that is broken at the moment is read as far as it goes: enma still runs with what
- * it was, and this is when people need to ask it. */
+/* The socket by the same file and options that enma was started with.  A file that is broken at the moment is read as far as it goes:
+ * enma still runs with what it was, and this is when people need to ask it. */
 static char *
 find_socket(const struct ctl *ctl)
 {

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -156,7 +157,8 @@ dress_unix(struct listener *l, const struct listen_rules *rules, char *why, size
 		         strerror(errno));
 		return RC_TEMP;
 	}
-	if (chmod(path, rules->mode & 0777) < 0) {
+	/* Neither this nor lchown() follows a link that somebody may put there meanwhile. */
+	if (fchmodat(AT_FDCWD, path, rules->mode & 0777, AT_SYMLINK_NOFOLLOW) < 0) {
 		snprintf(why, size, "cannot set the mode of the socket %s: %s", path, strerror(errno));
 		return RC_TEMP;
 	}

@@ -49,6 +49,8 @@ open_and_lock(const char *path, int *fd_out, char *why, size_t size)
 	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		snprintf(why, size, "the pid file %s is not a regular file", path);
+	else if (st.st_nlink > 1)               /* a name that somebody gave to another file, for us to overwrite it */
+		snprintf(why, size, "the pid file %s has another name as well", path);
 	else if (fcntl(fd, F_SETLK, &l) == 0)
 		rc = RC_OK;
 	else if (errno == EAGAIN || errno == EACCES)

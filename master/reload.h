@@ -37,8 +37,8 @@ struct generation {
 	struct slot *slots;
 };
 
-/* Reads and checks everything that `o` asks for.  Also goes to milter.chdir when is_first (later changes of it need a restart).  Not RC_OK: all errors
- * are in *outcome with an exit code; warnings may be there in any case. */
+/* Reads and checks everything that `o` asks for.  Also goes to milter.chdir when is_first (later changes of it need a restart).  Not RC_OK: all
+ * errors are in *outcome with an exit code; warnings may be there in any case. */
 NODISCARD enum rc generation_make(const struct master_options *o, uint64_t number, bool is_first, int64_t now_ms, struct generation **out,
                                   struct outcome *outcome);
 /* Opens the sockets that `old` (may be NULL) does not have.  On failure nothing new stays open. */

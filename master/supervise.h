@@ -9,8 +9,8 @@
 
 #include "master/options.h"
 
-/* From the configuration to the last child's end.  Returns the exit code: 0 stopped as asked; 78 configuration, 69 something that it needs is missing,
- * 75 try later, 70 the workers died before they were ready. */
+/* From the configuration to the last child's end.  Returns the exit code: 0 stopped as asked; 78 configuration, 69 something that it needs is
+ * missing, 75 try later, 70 the workers died before they were ready. */
 int supervise_run(const struct master_options *o);
 /* `enma -T`: everything that can be checked without touching a socket, all errors on standard output.  0 or 78. */
 int supervise_check(const struct master_options *o);

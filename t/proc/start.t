@@ -173,6 +173,10 @@ subtest 'places that cannot be had' => sub {
 	symlink "$dir/file", "$dir/link";
 	refused('pid file that is a link', 78, qr/symbolic link/, $enma, '-o', "milter.pidfile=$dir/link");
 	is(slurp("$dir/file"), 'precious', 'whose target is untouched');
+	link "$dir/file", "$dir/hard";
+	refused('pid file that is another file, too', 78, qr/has another name/, $enma, '-o', "milter.pidfile=$dir/hard");
+	is(slurp("$dir/file"), 'precious', 'which is untouched');
+	unlink "$dir/hard";
 	refused('log folder', 78, qr{/nonexistent/x}, $enma, '-o', 'log.target=file:/nonexistent/x/log');
 	refused('chdir', 78, qr/milter\.chdir/, $enma, '-o', 'milter.chdir=/nonexistent');
 	leaves_nothing($enma, 'all of these');
