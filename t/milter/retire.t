@@ -52,7 +52,7 @@ sub load {
 
 {
 	# Enough ranges for every worker to be larger than that; sanitizers see to it themselves, and are slow with many.
-	spew("$dir/ranges", join '', map { sprintf "10.%d.%d.%d\n", $_ >> 15 & 255, $_ >> 7 & 255, $_ << 1 & 255 } 1 .. ($ENV{SAN} ? 1000 : 400_000));
+	spew("$dir/ranges", join '', map { sprintf "10.%d.%d.%d\n", $_ >> 15 & 255, $_ >> 7 & 255, $_ << 1 & 255 } 1 .. ($ENV{SAN} ? 100_000 : 400_000));
 	my $enma = daemon('worker.max_rss' => '16m', 'common.exclusion_addresses' => "$dir/ranges");
 	my %first = workers($enma);
 	my $m = Enma::MilterClient->new($socket);
