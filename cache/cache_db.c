@@ -42,7 +42,7 @@ struct cache_db {
 	const void *map;                /* NULL: not known */
 	size_t map_bytes, page_bytes;
 	struct cache_file_state state;
-	char *path, file[CACHE_FILE_NAME_MAX], error[ERROR_MAX];
+	char *path, file[CACHE_FILE_NAME_MAX], mark[CACHE_FILE_NAME_MAX], error[ERROR_MAX];
 	struct cache_db_counters counters;
 	struct slot slot[CACHE_DB_SLOTS];
 };
@@ -84,8 +84,9 @@ read_failed(struct cache_db *db, int e)
 		return RC_LIMIT;
 	}
 	atomic_fetch_add_explicit(&db->counters.damaged, 1, memory_order_relaxed);
-	if (is_damage(e))
-		atomic_store_explicit(&db->is_damaged, true, memory_order_relaxed);
+	/* A writer that just made the map larger is no damage to the file. */
+	if (is_damage(e) && !atomic_exchange_explicit(&db->is_damaged, true, memory_order_relaxed) && e != MDB_MAP_RESIZED)
+		cache_guard_mark(db->mark);
 	return RC_TEMP;
 }
 
@@ -193,6 +194,15 @@ struct walk {
 	void *arg;
 };
 
+/* In the order of keys; pages that point back would make a walk without end. */
+static bool
+is_after(struct span a, struct span b)
+{
+	int c = memcmp(a.p, b.p, MIN(a.n, b.n));
+
+	return c > 0 || (c == 0 && a.n > b.n);
+}
+
 /* RC_OK: the next one, please. */
 static enum rc
 walk_one(struct cache_db *db, struct walk *w, MDB_val k, MDB_val v)
@@ -205,6 +215,8 @@ walk_one(struct cache_db *db, struct walk *w, MDB_val k, MDB_val v)
 		return read_failed(db, MDB_CORRUPTED);
 	if (!span_starts(span_of_val(k), w->prefix))
 		return RC_NONE;
+	if (!is_after(span_of_val(k), cache_key_span(w->at)))
+		return read_failed(db, MDB_CORRUPTED);
 	w->at->n = k.mv_size;
 	memcpy(w->at->b, k.mv_data, k.mv_size);
 	w->left--;
@@ -301,6 +313,7 @@ cache_db_stats(struct cache_db *db, struct cache_db_stats *out)
 
 /* ---- changing ----------------------------------------------------------------------------- */
 
+/* The writer leaves it to its owner to condemn the file. */
 static enum rc
 write_failed(struct cache_db *db, const char *what, int e)
 {
@@ -765,13 +778,17 @@ open_existing(struct cache_db *db, char *why, size_t size)
 	enum rc rc = cache_file_check(db->file, &meta, why, size);
 	int e;
 
+	if (access(db->mark, F_OK) == 0) {
+		snprintf(why, size, "%s: it was found damaged", db->file);
+		return RC_TEMP;
+	}
 	if (rc != RC_OK)
 		return rc == RC_SYNTAX ? RC_TEMP : rc;
 	if ((e = env_open(db, meta.map_bytes, 0)) != 0)
 		return open_failed(db->file, e, why, size);
 	e = compare_with_file(db, &meta);
 	if (e == 0 && cache_guard_find(db->file, db->map_bytes, &db->map))
-		cache_guard_add(db->map, db->map_bytes);
+		cache_guard_add(db->map, db->map_bytes, db->mark);
 	if (e == 0)
 		e = open_tables(db, false);
 	if (e == 0)
@@ -789,6 +806,16 @@ our_format(char out[CACHE_FILE_WORD_MAX])
 	(void)mdb_version(&major, &minor, &patch);
 	snprintf(version, sizeof version, "%d.%d.%d", major, minor, patch);
 	cache_file_format(version, out);
+}
+
+static enum rc
+name_files(struct cache_db *db, const char *format)
+{
+	enum rc rc = cache_file_name(db->path, format, db->state.generation, db->file);
+
+	if (rc == RC_OK)
+		snprintf(db->mark, sizeof db->mark, "%.*s-damaged", (int)(sizeof db->mark - sizeof "-damaged"), db->file);
+	return rc;
 }
 
 static struct cache_db *
@@ -826,8 +853,8 @@ cache_db_open_reader(const char *path, struct cache_db **out, char *why, size_t 
 	rc = cache_file_state_read(path, &db->state, why, size);
 	if (rc == RC_OK && strcmp(db->state.format, format) != 0)
 		rc = RC_NONE;
-	if (rc == RC_OK && cache_file_name(path, format, db->state.generation, db->file) != RC_OK)
-		rc = RC_TEMP;
+	if (rc == RC_OK && (rc = name_files(db, format)) != RC_OK)
+		snprintf(why, size, "cache.path: too long");
 	if (rc == RC_OK)
 		rc = open_existing(db, why, size);
 	if (rc == RC_OK)
@@ -843,8 +870,6 @@ distrust(const struct cache_file_state *was, const char *format, const char *boo
 {
 	if (was->generation == 0)
 		return "there was none";
-	if (was->format[0] == '\0')
-		return "the one there was is damaged";
 	if (strcmp(was->format, format) != 0)
 		return "the one there is of another version";
 	if (was->map_bytes != map_bytes)
@@ -864,7 +889,7 @@ make_new(struct cache_db *db, unsigned readers_max, char *why, size_t size)
 
 	snprintf(reason, sizeof reason, "%s", why);
 	db->state.generation = MAX(db->state.generation, cache_file_highest(db->path)) + 1;
-	if (cache_file_name(db->path, db->state.format, db->state.generation, db->file) != RC_OK) {
+	if (name_files(db, db->state.format) != RC_OK) {
 		snprintf(why, size, "cache.path: too long");
 		return RC_TEMP;
 	}
@@ -875,7 +900,7 @@ make_new(struct cache_db *db, unsigned readers_max, char *why, size_t size)
 		return open_failed(db->file, e, why, size);
 	db->page_bytes = pages.ms_psize;
 	if (cache_guard_find(db->file, db->map_bytes, &db->map))
-		cache_guard_add(db->map, db->map_bytes);
+		cache_guard_add(db->map, db->map_bytes, db->mark);
 	if ((e = open_tables(db, true)) != 0)
 		rc = open_failed(db->file, e, why, size);
 	if (rc == RC_OK)
@@ -898,7 +923,7 @@ open_or_make(struct cache_db *db, uint64_t map_bytes, unsigned readers_max, bool
 	reason = distrust(&db->state, format, boot, map_bytes);
 	if (reason != NULL && rc != RC_SYNTAX)
 		snprintf(why, size, "%s", reason);
-	*is_new_out = reason != NULL || cache_file_name(db->path, format, db->state.generation, db->file) != RC_OK ||
+	*is_new_out = reason != NULL || name_files(db, format) != RC_OK ||
 	    open_existing(db, why, size) != RC_OK;
 	db->state.map_bytes = map_bytes;
 	memcpy(db->state.format, format, sizeof format);
@@ -961,7 +986,7 @@ cache_db_is_outdated(const struct cache_db *db)
 	char why[FDIO_WHY_MAX];
 
 	return cache_file_state_read(db->path, &now, why, sizeof why) != RC_OK || now.generation != db->state.generation ||
-	    strcmp(now.format, db->state.format) != 0;
+	    strcmp(now.format, db->state.format) != 0 || access(db->mark, F_OK) == 0;
 }
 
 bool
@@ -970,15 +995,11 @@ cache_db_is_damaged(const struct cache_db *db)
 	return atomic_load_explicit(&db->is_damaged, memory_order_relaxed);
 }
 
-/* A state without a format is nobody's; its generation goes on. */
 void
 cache_db_condemn(struct cache_db *db)
 {
-	char why[FDIO_WHY_MAX];
-
 	db->is_condemned = true;
-	db->state.format[0] = '\0';
-	(void)!cache_file_state_write(db->path, &db->state, why, sizeof why);
+	cache_guard_mark(db->mark);
 }
 
 const struct cache_db_counters *

@@ -17,7 +17,7 @@
  * the middle of one (SIGSTOP, a debugger) keeps old pages from being used again, so the map can fill up: see cache_db_put().
  *
  * A damaged file is found at opening where that is possible (cache_file.h); when LMDB meets garbage later, a look-up says RC_TEMP and
- * cache_db_is_damaged() is true from then on; when it can only abort, the process ends as cache_guard.h says.
+ * cache_db_is_damaged() is true from then on and the file has its mark; when it can only abort, the process ends as cache_guard.h says.
  */
 #ifndef ENMA_CACHE_CACHE_DB_H
 #define ENMA_CACHE_CACHE_DB_H
@@ -77,11 +77,11 @@ NODISCARD enum rc cache_db_open_writer(const char *path, uint64_t map_bytes, uns
 /* The writer's close syncs and leaves the clean mark, so that a reboot keeps the file.  NULL and a second time: nothing. */
 void cache_db_close(struct cache_db **db);
 
-/* True when the path's current file is no longer this one: close and open again. */
+/* True when the path's current file is no longer this one, or has been found damaged by any process: close and open again. */
 bool cache_db_is_outdated(const struct cache_db *db);
-/* True after garbage was met, or a failed write that LMDB does not recover from: close; a writer then calls cache_db_condemn() before. */
+/* True after garbage was met here, or a write failed in a way that LMDB does not recover from: close; a writer calls cache_db_condemn() before. */
 bool cache_db_is_damaged(const struct cache_db *db);
-/* The writer will not use this file again, nor will its successor. */
+/* Nobody will open this file again: it gets its mark (cache_guard.h). */
 void cache_db_condemn(struct cache_db *db);
 
 /* A copy of the value into buf.  RC_OK; RC_NONE: not there; RC_LIMIT: buf too small, or no slot free (counted; a miss); RC_TEMP: damaged. */

@@ -51,8 +51,8 @@ cache_file_name(const char *path, const char *format, uint64_t generation, char 
 {
 	int n = snprintf(out, CACHE_FILE_NAME_MAX, "%s.%s.%llu", path, format, (unsigned long long)generation);
 
-	/* "-lock" follows, and the suffixes of other files are shorter than ours. */
-	return n > 0 && (size_t)n < CACHE_FILE_NAME_MAX - sizeof "-lock" ? RC_OK : RC_LIMIT;
+	/* What follows in other names must fit, too. */
+	return n > 0 && (size_t)n < CACHE_FILE_NAME_MAX - sizeof "-damaged" ? RC_OK : RC_LIMIT;
 }
 
 static enum rc
@@ -303,11 +303,23 @@ cache_file_lock(const char *path, int *fd_out, char *why, size_t size)
 	return RC_OK;
 }
 
-/* The part of name behind "BASE.", and the generation in it: "FORMAT.N" or "FORMAT.N-lock".  False for everything else. */
+static struct span
+without_suffix(struct span s)
+{
+	static const struct span suffixes[] = { { "-lock", 5 }, { "-damaged", 8 } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(suffixes); i++)
+		if (span_ends_nocase(s, suffixes[i]))
+			return span_sub(s, 0, s.n - suffixes[i].n);
+	return s;
+}
+
+/* The part of name behind "BASE.", and the generation in it: "FORMAT.N", "FORMAT.N-lock" ...  False for everything else. */
 static bool
 parse_name(const char *name, const char *base, struct span *format, uint64_t *generation)
 {
-	struct span s = span_cstr(name), number;
+	struct span s = without_suffix(span_cstr(name)), number;
 	size_t dot;
 
 	if (!span_starts(s, span_cstr(base)))
@@ -320,8 +332,6 @@ parse_name(const char *name, const char *base, struct span *format, uint64_t *ge
 	number = span_from(s, dot + 1);
 	if (dot == s.n)
 		return false;
-	if (span_ends_nocase(number, SPAN("-lock")))
-		number = span_sub(number, 0, number.n - 5);
 	*format = span_sub(s, 0, dot);
 	return span_to_uint(number, INT64_MAX, generation);
 }
@@ -409,10 +419,7 @@ remove_other(const char *file, const char *base, const char *name, void *arg)
 	}
 	if (!parse_name(name, base, &format, &generation) || (generation == r->keep && span_eq(format, r->keep_format)))
 		return;
-	if (span_ends_nocase(span_cstr(file), SPAN("-lock")))
-		snprintf(lock_file, sizeof lock_file, "%s", file);
-	else
-		snprintf(lock_file, sizeof lock_file, "%s-lock", file);
+	snprintf(lock_file, sizeof lock_file, "%.*s-lock", (int)without_suffix(span_cstr(file)).n, file);
 	if (is_in_use(lock_file))
 		return;
 	r->count += unlink(file) == 0;

@@ -7,6 +7,7 @@
  *	PATH.writer             empty; the writer holds a lock on it
  *	PATH.FORMAT.N           LMDB's data file of generation N; FORMAT names our format, LMDB's version and the word size
  *	PATH.FORMAT.N-lock      LMDB's table of readers for it
+ *	PATH.FORMAT.N-damaged   empty; a process met damage in it (cache_guard.h): nobody opens it any more
  *
  * A damaged file is never repaired, cut or overwritten while somebody may have it mapped: a new generation takes its place, readers of the old
  * one go on with what they have or end, and the old file is removed when no process has it open.  The generation is in the name, so that a data

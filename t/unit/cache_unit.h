@@ -68,6 +68,9 @@ unit_start(int (*fn)(void *arg), void *arg)
 	fflush(NULL);
 	if ((pid = fork()) == 0) {
 		alarm(240);     /* never outlives a test that hangs */
+		signal(SIGSEGV, SIG_DFL);       /* cmocka and sanitizers have their own ways */
+		signal(SIGBUS, SIG_DFL);
+		signal(SIGABRT, SIG_DFL);
 		_exit(fn(arg));
 	}
 	assert_true(pid > 0);
@@ -227,7 +230,7 @@ UNUSED static char *
 unit_file(const char *suffix)
 {
 	struct cache_file_state s;
-	static char file[CACHE_FILE_NAME_MAX + 8];
+	static char file[CACHE_FILE_NAME_MAX + 16];
 	char why[512], name[CACHE_FILE_NAME_MAX];
 
 	REQUIRE(cache_file_state_read(unit_path, &s, why, sizeof why) == RC_OK);
