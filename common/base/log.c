@@ -154,16 +154,21 @@ add_time(struct line *l)
 	line_str(l, text);
 }
 
+/* What stands in front of a line: everything; nothing where syslog adds time, ident and pid itself; nothing. */
+enum prefix { PREFIX, PREFIX_UNLESS_SYSLOG, PREFIX_NONE };
+
 /* Returns the sink and its descriptor as they are now. */
 static enum log_sink
-add_prefix(struct line *l, enum log_level level, bool is_raw, int *fd_out)
+add_prefix(struct line *l, enum log_level level, enum prefix prefix, int *fd_out)
 {
 	enum log_sink sink;
 	char pid[32];
+	bool is_raw;
 
 	pthread_mutex_lock(&state.lock);
 	sink = state.sink;
 	*fd_out = state.fd;
+	is_raw = prefix == PREFIX_NONE || (prefix == PREFIX_UNLESS_SYSLOG && sink == LOG_TO_SYSLOG);
 	if (!is_raw && sink != LOG_TO_SYSLOG) {
 		add_time(l);
 		line_str(l, state.ident[state.which]);
@@ -239,7 +244,7 @@ log_msg(enum log_level level, const char *fmt, ...)
 		return;
 	l.n = 0;
 	l.is_cut = false;
-	sink = add_prefix(&l, level, false, &fd);
+	sink = add_prefix(&l, level, PREFIX, &fd);
 	text_at = l.n;
 	room = sizeof l.p - 1 - l.n;
 	errno = saved;          /* for "%m" */
@@ -266,7 +271,7 @@ log_line(enum log_level level, struct span text, bool is_raw)
 		return;
 	l.n = 0;
 	l.is_cut = false;
-	sink = add_prefix(&l, level, is_raw, &fd);
+	sink = add_prefix(&l, level, is_raw ? PREFIX_NONE : PREFIX_UNLESS_SYSLOG, &fd);
 	text_at = l.n;
 	line_add(&l, text.p, text.n);
 	emit(&l, text_at, level, sink, fd);

@@ -48,7 +48,7 @@ void log_msg(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_warn(...) log_msg(LOG_L_WARN, __VA_ARGS__)
 #define log_error(...) log_msg(LOG_L_ERROR, __VA_ARGS__)
 /* One finished line without formatting (the line of a message); raw: nothing of ours in front, neither time stamp nor severity
- * word, as consumers of JSON and of ENMA's lines need. */
+ * word, as consumers of JSON need.  In syslog such a line is always raw: syslog says who and when. */
 void log_line(enum log_level level, struct span line, bool is_raw);
 
 /* At most one line per second and place; the next one says how many were left out. */
