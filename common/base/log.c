@@ -19,6 +19,7 @@
 
 #include "common/base/check.h"
 #include "common/base/clock.h"
+#include "common/base/utf8.h"
 
 enum {
 	NAME_MAX_LEN = 64,
@@ -302,34 +303,14 @@ log_gate_open(struct log_gate *g, uint32_t *suppressed_out)
 
 /* ---- escaping -------------------------------------------------------------------------------------------- */
 
-/* Length of the valid UTF-8 sequence at the start of s and its code point; 0 when there is none (RFC 3629). */
-static size_t
-utf8_at(struct span s, uint32_t *cp_out)
-{
-	unsigned char c = (unsigned char)s.p[0];
-	size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0, i;
-	uint32_t cp = n <= 1 ? c : c & (0x7fu >> n);
-
-	if (n == 0 || n > s.n)
-		return 0;
-	for (i = 1; i < n; i++) {
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-			return 0;
-		cp = cp << 6 | ((unsigned char)s.p[i] & 0x3f);
-	}
-	if ((n == 3 && cp < 0x800) || (n == 4 && (cp < 0x10000 || cp > 0x10ffff)) || (cp >= 0xd800 && cp <= 0xdfff))
-		return 0;
-	*cp_out = cp;
-	return n;
-}
-
+/* Not what our own syntax needs, and nothing that cannot be seen: zero-width and format characters, tags. */
 static bool
-is_harmless(uint32_t cp)
+is_harmless(uint32_t c)
 {
-	if (cp < 0xa0)
-		return ascii_is_print((unsigned char)cp) && cp < 0x7f && cp != '"' && cp != '\\';
-	return !(cp >= 0x200b && cp <= 0x200f) && !(cp >= 0x2028 && cp <= 0x202e) && !(cp >= 0x2060 && cp <= 0x206f) &&
-	    cp != 0x61c && cp != 0xfeff && !(cp >= 0xfff9 && cp <= 0xfffb) && !(cp >= 0xe0000 && cp <= 0xe0fff);
+	if (!utf8_is_showable(c) || c == '"' || c == '\\')
+		return false;
+	return !(c >= 0x200b && c <= 0x200d) && !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff && !(c >= 0xfff9 && c <= 0xfffb) &&
+	    !(c >= 0xe0000 && c <= 0xe0fff);
 }
 
 /* Takes one character (or one bad byte) off *rest and writes it, escaped where needed; 1..4 bytes. */
@@ -339,7 +320,7 @@ quote_next(struct span *rest, char out[4])
 	static const char hex[] = "0123456789abcdef";
 	unsigned char c = (unsigned char)rest->p[0];
 	uint32_t cp;
-	size_t n = utf8_at(*rest, &cp);
+	size_t n = utf8_first(*rest, &cp);
 
 	if (n > 0 && is_harmless(cp)) {
 		memcpy(out, rest->p, n);

@@ -1,6 +1,7 @@
 /* fieldout - write the value of a header field; see fieldout.h. */
 #include "common/mail/fieldout.h"
 
+#include "common/base/utf8.h"
 #include "common/mail/scan.h"
 
 static const struct span ellipsis = { "...", 3 };
@@ -19,9 +20,9 @@ next_shown(struct span *rest)
 {
 	struct span shown = SPAN("?");
 	uint32_t c;
-	size_t n = scan_utf8(*rest, &c);
+	size_t n = utf8_first(*rest, &c);
 
-	if (n > 0 && scan_is_showable(c))
+	if (n > 0 && utf8_is_showable(c))
 		shown = span_sub(*rest, 0, n);
 	*rest = span_from(*rest, MAX(n, (size_t)1));
 	return shown;
@@ -101,8 +102,8 @@ is_plain(struct span s)
 	if (s.n == 0 || s.n > FIELDOUT_VALUE_MAX)
 		return false;
 	for (; s.n > 0; s = span_from(s, n)) {
-		n = scan_utf8(s, &c);
-		if (n == 0 || !scan_is_showable(c))
+		n = utf8_first(s, &c);
+		if (n == 0 || !utf8_is_showable(c))
 			return false;
 	}
 	return true;

@@ -48,13 +48,6 @@ static inline bool scan_byte(struct scan *s, char c)
 bool scan_is_atext(int c);              /* ASCII atext, RFC 5322 section 3.2.3 */
 bool scan_is_token(int c);              /* ASCII token character, RFC 2045 section 5.1 */
 
-/* Length of the valid UTF-8 sequence that s begins with (1 for ASCII), and the character; 0: none.  Overlong forms, surrogates and values
- * over U+10FFFF are not valid (RFC 3629). */
-size_t scan_utf8(struct span s, uint32_t *char_out);
-/* True for characters that may be shown as they are: no control character (C0, DEL, C1), no line or paragraph separator,
- * nothing that changes the direction of text. */
-bool scan_is_showable(uint32_t c);
-
 /* ---- white space ---- */
 /* Blanks, tabs, and line ends that a blank or tab follows (FWS with obs-FWS).  Returns the bytes taken. */
 size_t scan_fws(struct scan *s);

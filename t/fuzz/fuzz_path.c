@@ -3,6 +3,7 @@
 
 #include "common/base/check.h"
 #include "common/base/domain.h"
+#include "common/base/utf8.h"
 #include "common/mail/path.h"
 #include "common/mail/scan.h"
 
@@ -15,7 +16,7 @@ check_text(struct span s)
 	size_t n;
 
 	for (; s.n > 0; s = span_from(s, n)) {
-		n = scan_utf8(s, &c);
+		n = utf8_first(s, &c);
 		REQUIRE(n > 0 && c >= 0x20 && c != 0x7f);
 	}
 }

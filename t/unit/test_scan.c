@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "common/base/utf8.h"
 #include "common/mail/scan.h"
 
 static double
@@ -100,7 +101,7 @@ test_utf8_every_two_bytes(void **state)
 			struct span s = exact_n(b, 2);
 			size_t want = i < 0x80 ? 1 : i >= 0xc2 && i < 0xe0 && j >= 0x80 && j < 0xc0 ? 2 : 0;
 
-			if (scan_utf8(s, &c) != want)
+			if (utf8_first(s, &c) != want)
 				fail_msg("%02x %02x", i, j);
 			if (want == 2)
 				assert_int_equal(c, (i & 0x1f) << 6 | (j & 0x3f));
@@ -125,7 +126,7 @@ test_utf8_edges(void **state)
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
 		struct span s = exact(rows[i].in);
 
-		if (scan_utf8(s, &c) != rows[i].n || (rows[i].n > 0 && c != rows[i].c))
+		if (utf8_first(s, &c) != rows[i].n || (rows[i].n > 0 && c != rows[i].c))
 			fail_msg("row %zu", i);
 		exact_free(s);
 	}
@@ -135,11 +136,11 @@ static void
 test_showable(void **state)
 {
 	(void)state;
-	assert_true(scan_is_showable(' ') && scan_is_showable('~') && scan_is_showable(0xa0) && scan_is_showable(0x4f8b));
-	assert_false(scan_is_showable(0) || scan_is_showable(0x1f) || scan_is_showable(0x7f) || scan_is_showable(0x85) || scan_is_showable(0x9f));
-	assert_false(scan_is_showable(0x2028) || scan_is_showable(0x2029) || scan_is_showable(0x202e) || scan_is_showable(0x2066));
-	assert_false(scan_is_showable(0x2069) || scan_is_showable(0x200e) || scan_is_showable(0x200f) || scan_is_showable(0x061c));
-	assert_true(scan_is_showable(0x2027) && scan_is_showable(0x202f) && scan_is_showable(0x2065) && scan_is_showable(0x206a));
+	assert_true(utf8_is_showable(' ') && utf8_is_showable('~') && utf8_is_showable(0xa0) && utf8_is_showable(0x4f8b));
+	assert_false(utf8_is_showable(0) || utf8_is_showable(0x1f) || utf8_is_showable(0x7f) || utf8_is_showable(0x85) || utf8_is_showable(0x9f));
+	assert_false(utf8_is_showable(0x2028) || utf8_is_showable(0x2029) || utf8_is_showable(0x202e) || utf8_is_showable(0x2066));
+	assert_false(utf8_is_showable(0x2069) || utf8_is_showable(0x200e) || utf8_is_showable(0x200f) || utf8_is_showable(0x061c));
+	assert_true(utf8_is_showable(0x2027) && utf8_is_showable(0x202f) && utf8_is_showable(0x2065) && utf8_is_showable(0x206a));
 }
 
 typedef enum rc (*take_fn)(struct scan *, struct span *);
