@@ -324,17 +324,13 @@ make_fields(struct check *c)
 static struct action
 decide(const struct check *c)
 {
-	static const struct action not_clean = {
-		.kind = ACTION_TEMPFAIL, .code = "451", .xcode = "4.3.0", .text = "Message could not be checked, try again later",
-		.why = "internal_error",
-	};
 	const struct message *m = c->message;
 	struct policy_facts facts = {
 		.verdict = c->verdict, .is_over_limit = m->is_over_limit, .has_internal_error = m->has_internal_error,
+		.cannot_be_cleaned = m->has_lost_claims,
 	};
-	struct action action = policy_decide(check_conf(c), &facts);
 
-	return m->has_lost_claims && action.kind == ACTION_ACCEPT ? not_clean : action;
+	return policy_decide(check_conf(c), &facts);
 }
 
 /* A message that does not go on is not edited. */

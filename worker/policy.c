@@ -64,8 +64,8 @@ sternness(const struct action *a)
 	return a->kind == ACTION_REJECT ? 2 : a->kind == ACTION_TEMPFAIL;
 }
 
-struct action
-policy_decide(const struct conf *conf, const struct policy_facts *facts)
+static struct action
+decide_trouble(const struct conf *conf, const struct policy_facts *facts)
 {
 	struct action action = { .kind = ACTION_ACCEPT, .why = "none" }, other;
 
@@ -75,4 +75,12 @@ policy_decide(const struct conf *conf, const struct policy_facts *facts)
 		return action;
 	other = choose(conf->worker_on_internal_error, &on_internal_error);
 	return facts->is_over_limit && sternness(&action) >= sternness(&other) ? action : other;
+}
+
+struct action
+policy_decide(const struct conf *conf, const struct policy_facts *facts)
+{
+	struct action action = decide_trouble(conf, facts);
+
+	return facts->cannot_be_cleaned && action.kind == ACTION_ACCEPT ? on_internal_error.tempfail : action;
 }

@@ -24,6 +24,7 @@ struct policy_facts {
 	const struct verdict *verdict;  /* NULL: not evaluated */
 	bool is_over_limit;             /* message.max_headers or message.max_header_bytes was passed */
 	bool has_internal_error;        /* arena ceiling, broken invariant */
+	bool cannot_be_cleaned;         /* a field that must go could not be deleted: no setting lets such a message pass */
 };
 
 struct action policy_decide(const struct conf *conf, const struct policy_facts *facts);

@@ -16,12 +16,6 @@
 #include "worker/apply.h"
 #include "worker/policy.h"
 
-/* When a field that must go could not be deleted, no setting lets the message pass. */
-static const struct action not_clean = {
-	.kind = ACTION_TEMPFAIL, .code = "451", .xcode = "4.3.0", .text = "Message could not be checked, try again later",
-	.why = "internal_error",
-};
-
 struct session {
 	const struct session_env *env;
 	struct mta mta;
@@ -362,10 +356,11 @@ conclude(struct session *s, struct message *m)
 /* ---- the end of a message -------------------------------------------------------------------------------- */
 
 static struct action
-decide(const struct session_env *env, const struct message *m, const struct verdict *verdict)
+decide(const struct session_env *env, const struct message *m, const struct verdict *verdict, bool edits_failed)
 {
 	struct policy_facts facts = {
 		.verdict = verdict, .is_over_limit = m->is_over_limit, .has_internal_error = m->has_internal_error,
+		.cannot_be_cleaned = edits_failed || m->has_lost_claims,
 	};
 
 	return policy_decide(env->conf, &facts);
@@ -375,7 +370,7 @@ static enum session_answer
 finish_message(struct session *s, struct message *m)
 {
 	const struct verdict *verdict = conclude(s, m);
-	struct action action = decide(s->env, m, verdict);
+	struct action action = decide(s->env, m, verdict, false);
 	struct apply_outcome edits = { 0 };
 	struct account_peer peer = {
 		.client = s->client, .client_name = span_cstr(s->client_name), .helo = span_cstr(s->helo), .number = s->number,
@@ -386,10 +381,8 @@ finish_message(struct session *s, struct message *m)
 		edits = apply_edits(s->env, &s->mta, m, verdict);
 	if (edits.has_failed) {
 		m->has_internal_error = true;
-		action = decide(s->env, m, verdict);
+		action = decide(s->env, m, verdict, true);
 	}
-	if ((edits.has_failed || m->has_lost_claims) && action.kind == ACTION_ACCEPT)
-		action = not_clean;
 	answer = apply_reply(&s->mta, &action);
 	account_message(s->env, &peer, m, verdict, &action, edits.removed);
 	return answer;

@@ -67,6 +67,26 @@ test_results_do_not_matter(void **state)
 	}
 }
 
+/* A message that keeps a forged field passes under no setting. */
+static void
+test_what_cannot_be_cleaned(void **state)
+{
+	static const enum conf_on_trouble all[] = { CONF_ACCEPT, CONF_TEMPFAIL, CONF_REJECT };
+
+	(void)state;
+	for (size_t i = 0; i < 4 * ARRAY_LEN(all); i++) {
+		struct conf conf = { .message_on_limit = all[i / 4], .worker_on_internal_error = all[i / 4] };
+		struct policy_facts facts = { .cannot_be_cleaned = true, .is_over_limit = i & 1, .has_internal_error = i & 2 };
+		struct action a = policy_decide(&conf, &facts);
+
+		assert_int_not_equal(a.kind, ACTION_ACCEPT);
+		if (all[i / 4] == CONF_ACCEPT) {
+			assert_string_equal(a.code, "451");
+			assert_string_equal(a.why, "internal_error");
+		}
+	}
+}
+
 static void
 test_names(void **state)
 {
@@ -82,6 +102,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_decide),
 		cmocka_unit_test(test_results_do_not_matter),
+		cmocka_unit_test(test_what_cannot_be_cleaned),
 		cmocka_unit_test(test_names),
 	};
 
