@@ -22,8 +22,8 @@ enum {
 	NUMBER_BITS = 24,               /* of a filing number; the rest is the end */
 	PROBES_MAX = 64,                /* tries for a free number within a second */
 	TREES = 4,
-	FULL_PERCENT = 75,              /* with fewer pages in use, a full map is some reader's doing */
-	ERROR_MAX = 128,
+	HELD_BACK = 3,                  /* transactions: a snapshot so old is of a look-up that does not go on */
+	ERROR_MAX = 192,
 };
 static const int64_t end_max = ((int64_t)1 << 40) - 1;
 
@@ -38,7 +38,7 @@ struct cache_db {
 	MDB_dbi entries, ends;
 	bool is_writer, is_condemned;
 	atomic_bool is_damaged;
-	int lock_fd;
+	int lock_fd, held_back_by;
 	const void *map;                /* NULL: not known */
 	size_t map_bytes, page_bytes;
 	struct cache_file_state state;
@@ -169,6 +169,7 @@ cache_db_get(struct cache_db *db, struct span key, void *buf, size_t size, size_
 	enum rc rc;
 	int e;
 
+	*n_out = 0;
 	if (key.n == 0 || key.n > CACHE_KEY_MAX)
 		return RC_NONE;
 	if ((rc = slot_take(db, &s)) != RC_OK)
@@ -178,10 +179,10 @@ cache_db_get(struct cache_db *db, struct span key, void *buf, size_t size, size_
 		rc = read_failed(db, e);
 	else if (!is_in_map(db, v) || !open_stored(v, &filing, &value))
 		rc = read_failed(db, MDB_CORRUPTED);
-	else if (value.n > size)
+	else if ((*n_out = value.n) > size)
 		rc = RC_LIMIT;
 	else
-		memcpy(buf, value.p, *n_out = value.n);
+		memcpy(buf, value.p, value.n);
 	slot_give(s);
 	return rc;
 }
@@ -517,12 +518,35 @@ drop_all(struct cache_db *db)
 	return finish(db, txn, e);
 }
 
-static bool
-is_full_of_entries(struct cache_db *db)
-{
-	struct cache_db_stats st;
+/* The reader with the oldest snapshot. */
+struct oldest {
+	int pid;
+	uint64_t transaction;
+};
 
-	return cache_db_stats(db, &st) == RC_OK && st.used_bytes >= st.map_bytes / 100 * FULL_PERCENT;
+/* A line of mdb_reader_list(): pid, thread, transaction; "-" for a slot at rest. */
+static int
+note_reader(const char *line, void *arg)
+{
+	struct oldest *o = arg;
+	unsigned long long transaction;
+	int pid;
+
+	if (sscanf(line, "%d %*s %llu", &pid, &transaction) == 2 && transaction < o->transaction)
+		*o = (struct oldest){ .pid = pid, .transaction = transaction };
+	return 0;
+}
+
+/* The process whose look-up keeps pages of several transactions ago from being used again; 0: none.  Look-ups that go on have a recent one. */
+static int
+who_holds_back(struct cache_db *db)
+{
+	struct oldest o = { .transaction = UINT64_MAX };
+	MDB_envinfo info;
+
+	if (mdb_reader_list(db->env, note_reader, &o) < 0 || mdb_env_info(db->env, &info) != 0)
+		return 0;
+	return o.transaction < info.me_last_txnid && info.me_last_txnid - o.transaction >= HELD_BACK ? o.pid : 0;
 }
 
 /* See cache_db_put(). */
@@ -535,7 +559,7 @@ put_into_full_map(struct cache_db *db, const struct cache_db_item *items, size_t
 	(void)cache_db_check_readers(db);
 	if (delete_ended(db, INT64_MAX, CACHE_DB_RESCUE, &evicted) == 0)
 		atomic_fetch_add_explicit(&db->counters.evicted, evicted, memory_order_relaxed);
-	if ((e = put_all(db, items, n, b)) != MDB_MAP_FULL || !is_full_of_entries(db))
+	if ((e = put_all(db, items, n, b)) != MDB_MAP_FULL || (db->held_back_by = who_holds_back(db)) != 0)
 		return e;
 	if ((e = drop_all(db)) != 0)
 		return e;
@@ -551,9 +575,16 @@ cache_db_put(struct cache_db *db, const struct cache_db_item *items, size_t n, c
 
 	if (FAILS_CHECK(db->is_writer && n <= CACHE_DB_BATCH_MAX))
 		return RC_FAULT;
+	db->held_back_by = 0;
 	e = put_all(db, items, n, &b);
 	if (e == MDB_MAP_FULL)
 		e = put_into_full_map(db, items, n, &b);
+	if (e == MDB_MAP_FULL && db->held_back_by != 0) {
+		char what[64];
+
+		snprintf(what, sizeof what, "process %d is stopped in a look-up; cannot store", db->held_back_by);
+		return write_failed(db, what, e);
+	}
 	if (e != 0)
 		return write_failed(db, "cannot store", e);
 	count_batch(db, &b);

@@ -84,7 +84,8 @@ bool cache_db_is_damaged(const struct cache_db *db);
 /* Nobody will open this file again: it gets its mark (cache_guard.h). */
 void cache_db_condemn(struct cache_db *db);
 
-/* A copy of the value into buf.  RC_OK; RC_NONE: not there; RC_LIMIT: buf too small, or no slot free (counted; a miss); RC_TEMP: damaged. */
+/* A copy of the value into buf.  RC_OK; RC_NONE: not there; RC_LIMIT: buf too small (*n_out says what is
+ * needed), or no slot free (*n_out is 0; counted; a miss); RC_TEMP: damaged. */
 NODISCARD enum rc cache_db_get(struct cache_db *db, struct span key, void *buf, size_t size, size_t *n_out);
 
 /* Whether an old value stays and the new one is forgotten. */
@@ -94,8 +95,11 @@ typedef bool cache_db_keeps_fn(void *arg, struct span key, struct span old_value
  * Up to CACHE_DB_BATCH_MAX items in one transaction; a later one wins over an earlier one of the same key, keeps (NULL allowed) is asked for each that
  * is there already.  Items that are too long are counted as refused.
  * When the map is full: readers that are dead are removed, CACHE_DB_RESCUE entries that end first are deleted, and the batch is tried once more;
- * then, if the tables themselves fill the map, everything is dropped and the batch tried a last time.  If instead a reader holds back old pages, nothing
- * is dropped: that would not help.  RC_TEMP: the batch is lost (why in cache_db_error).
+ * then everything is dropped and the batch tried a last time.  If instead a process is stopped in a look-up and so holds old pages back, nothing is
+ * dropped: that would not help.  RC_TEMP: the batch is lost (why, and which process, in cache_db_error).
+ *
+ * Three batches' worth of pages are always between being freed and being used again, about 2 MiB for full batches: below 16 MiB a map works, but is
+ * dropped now and then.
  */
 NODISCARD enum rc cache_db_put(struct cache_db *db, const struct cache_db_item *items, size_t n, cache_db_keeps_fn *keeps, void *arg);
 

@@ -41,6 +41,7 @@ test_put_get_delete(void **state)
 	assert_text(db, "b", "two");
 	assert_int_equal(unit_entries(db), 2);
 	assert_int_equal(cache_db_get(db, SPAN("a"), buf, 4, &n), RC_LIMIT);
+	assert_int_equal(n, 5);
 	assert_int_equal(cache_db_get(db, SPAN("b"), buf, 3, &n), RC_OK);
 	assert_int_equal(cache_db_get(db, SPAN(""), buf, 3, &n), RC_NONE);
 	assert_int_equal(cache_db_delete(db, SPAN("a")), RC_OK);
@@ -333,7 +334,7 @@ test_reader_holds_pages_back(void **state)
 	struct cache_db *db = unit_writer_sized(CACHE_DB_MAP_MIN, &is_new);
 	const struct cache_db_counters *c;
 	unsigned version;
-	char byte;
+	char byte, who[32];
 	pid_t pid;
 	enum rc rc = RC_OK;
 
@@ -352,6 +353,8 @@ test_reader_holds_pages_back(void **state)
 	assert_int_equal(c->dropped_all, 0);
 	assert_true(c->write_errors > 0);
 	assert_non_null(strstr(cache_db_error(db), "MAP_FULL"));
+	snprintf(who, sizeof who, "process %d ", (int)pid);
+	assert_non_null(strstr(cache_db_error(db), who));
 	assert_int_equal(unit_get(db, 400, &version, &is_bad), RC_OK);
 	assert_int_equal(cache_db_check_readers(db), 0);
 	kill(pid, SIGKILL);
