@@ -1,0 +1,234 @@
+/* test_cache - what a worker sees: with and without a file, with and without a writer, across generations. */
+#include "t/unit/cache_unit.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "cache/cache.h"
+#include "cache/cache_feed.h"
+
+static const struct cache_ttl_rules rules = { .min_s = 5, .max_s = 86400, .max_negative_s = 3600, .failure_s = 10, .stale_s = 1000 };
+
+static struct dns_name
+name_of(const char *text)
+{
+	struct dns_name name;
+
+	REQUIRE(dns_name_from_text(span_cstr(text), &name) == RC_OK);
+	return name;
+}
+
+static const struct dns_answer *
+txt(size_t len)
+{
+	struct answer_make m = answer_make(DNS_OK, 1, 0, len);
+	struct dns_rr *rr = answer_make_rr(&m, 300);
+	char *text = answer_make_text(&m, len);
+
+	memset(text, 't', len);
+	rr->text = span_of(text, len);
+	m.a->ttl_s = 300;
+	return m.a;
+}
+
+static void
+test_without_anything(void **state)
+{
+	struct cache *c = cache_create(unit_path, -1, &rules);
+	struct dns_name name = name_of("example.org");
+	const struct dns_answer *a = txt(40), *b;
+	char why[512];
+	bool is_changed, is_stale;
+
+	(void)state;
+	assert_int_equal(cache_refresh(c, &is_changed, why, sizeof why), RC_NONE);
+	assert_false(is_changed);
+	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, true, UNIT_NOW, &b, &is_stale), RC_NONE);
+	assert_int_equal(cache_counters(c, CACHE_DNS)->misses, 1);
+	cache_offer_dns(c, &name, DNS_TXT, a, UNIT_NOW);
+	assert_int_equal(cache_counters(c, CACHE_DNS)->dropped, 1);
+	dns_answer_unref(a);
+	cache_destroy(&c);
+	cache_destroy(&c);
+}
+
+/* The writer's part, in a child: what is offered is stored. */
+static int
+store_offers(void *arg)
+{
+	static uint8_t buf[CACHE_FEED_MAX];
+	struct cache_feed_rules keep = { .stale_s = rules.stale_s, .now_s = UNIT_NOW };
+	struct cache_db *db = unit_writer();
+	struct cache_db_item item;
+	struct cache_offer o;
+	enum rc rc;
+
+	while ((rc = cache_feed_receive(*(int *)arg, buf, sizeof buf, &o)) != RC_TEMP) {
+		REQUIRE(rc == RC_OK && cache_feed_accept(&o, rules.stale_s, UNIT_NOW, &item) == RC_OK);
+		REQUIRE(cache_db_put(db, &item, 1, cache_feed_keeps, &keep) == RC_OK);
+	}
+	cache_db_close(&db);
+	return 0;
+}
+
+static void
+test_from_offer_to_answer(void **state)
+{
+	static const size_t lengths[] = { 0, 40, 3000, 4096, 50000 };
+	struct spf_outcome o = { .result = SPF_PASS, .reason = SPF_R_MATCH, .mechanism = SPAN("mx"), .at = SPAN("example.org"), .ttl_s = 60 };
+	struct dns_name name = name_of("example.org");
+	const struct dns_answer *a, *b;
+	struct ip ip;
+	struct arena arena;
+	struct cache *c;
+	char text[32], why[512];
+	bool is_changed, is_stale;
+	int fd[2], room = 1 * MIB;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+	assert_int_equal(setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+	assert_int_equal(ip_parse(SPAN("192.0.2.1"), &ip), RC_OK);
+	arena_init(&arena, 256, 1 * MIB);
+	c = cache_create(unit_path, fd[0], &rules);
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		struct dns_name n;
+
+		snprintf(text, sizeof text, "n%zu.example.org", i);
+		n = name_of(text);
+		a = txt(lengths[i]);
+		cache_offer_dns(c, &n, DNS_TXT, a, UNIT_NOW);
+		dns_answer_unref(a);
+	}
+	cache_offer_spf(c, &ip, &name, 7, &o, UNIT_NOW);
+	o.depends_on_message = true;
+	cache_offer_spf(c, &ip, &name, 8, &o, UNIT_NOW);
+	assert_int_equal(cache_counters(c, CACHE_DNS)->offered, ARRAY_LEN(lengths));
+	assert_int_equal(cache_counters(c, CACHE_RESULT)->offered, 1);
+	assert_int_equal(cache_counters(c, CACHE_RESULT)->unfit, 1);
+	assert_int_equal(unit_run(store_offers, &fd[1]), 0);
+	assert_int_equal(cache_refresh(c, &is_changed, why, sizeof why), RC_OK);
+	assert_true(is_changed);
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		struct dns_name n;
+
+		snprintf(text, sizeof text, "n%zu.example.org", i);
+		n = name_of(text);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, false, UNIT_NOW + 1, &b, &is_stale), RC_OK);
+		assert_int_equal(b->rr[0].text.n, lengths[i]);
+		assert_int_equal(b->ttl_s, 299);
+		assert_false(is_stale);
+		/* What came from here is not offered again. */
+		cache_offer_dns(c, &n, DNS_TXT, b, UNIT_NOW + 1);
+		dns_answer_unref(b);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, false, UNIT_NOW + 300, &b, &is_stale), RC_NONE);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, true, UNIT_NOW + 300, &b, &is_stale), RC_OK);
+		assert_true(is_stale);
+		dns_answer_unref(b);
+		assert_int_equal(cache_get_dns(c, &n, DNS_A, true, UNIT_NOW, &b, &is_stale), RC_NONE);
+	}
+	assert_int_equal(cache_counters(c, CACHE_DNS)->offered, ARRAY_LEN(lengths));
+	assert_int_equal(cache_counters(c, CACHE_DNS)->hits, 2 * ARRAY_LEN(lengths));
+	assert_int_equal(cache_counters(c, CACHE_DNS)->stale, ARRAY_LEN(lengths));
+	assert_int_equal(cache_counters(c, CACHE_DNS)->expired, ARRAY_LEN(lengths));
+	assert_int_equal(cache_counters(c, CACHE_DNS)->misses, ARRAY_LEN(lengths));
+	assert_int_equal(cache_get_spf(c, &arena, &ip, &name, 7, UNIT_NOW + 1, &o), RC_OK);
+	assert_int_equal(o.result, SPF_PASS);
+	assert_span(o.mechanism, "mx");
+	assert_int_equal(o.ttl_s, 59);
+	assert_int_equal(cache_get_spf(c, &arena, &ip, &name, 8, UNIT_NOW + 1, &o), RC_NONE);
+	assert_int_equal(cache_refresh(c, &is_changed, why, sizeof why), RC_OK);
+	assert_false(is_changed);
+	arena_fini(&arena);
+	cache_destroy(&c);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static int
+make_generation(void *arg)
+{
+	bool is_new;
+	struct cache_db *db = unit_writer_sized(*(uint64_t *)arg, &is_new);
+
+	unit_fill(db, 100, 1);
+	cache_db_close(&db);
+	return 0;
+}
+
+struct looker {
+	struct cache *c;
+	atomic_bool is_over;
+	atomic_ulong hits;
+};
+
+static void *
+look_on(void *arg)
+{
+	struct looker *l = arg;
+	const struct dns_answer *a;
+	bool is_stale;
+	char text[32];
+
+	for (unsigned i = 0; !atomic_load(&l->is_over); i = (i + 1) % 100) {
+		struct dns_name n;
+
+		snprintf(text, sizeof text, "n%u.z%u.example", i, i % 10);
+		n = name_of(text);
+		if (cache_get_dns(l->c, &n, DNS_TXT, false, UNIT_NOW, &a, &is_stale) != RC_OK)
+			continue;
+		REQUIRE(a->rr_count == 1);
+		dns_answer_unref(a);
+		atomic_fetch_add(&l->hits, 1);
+	}
+	return NULL;
+}
+
+/* New files come, are damaged and go while threads look things up. */
+static void
+test_generations_under_look_ups(void **state)
+{
+	struct looker l = { .c = cache_create(unit_path, -1, &rules) };
+	char why[512], file[CACHE_FILE_NAME_MAX + 32];
+	pthread_t thread[4];
+	bool is_changed;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(thread); i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, look_on, &l), 0);
+	for (uint64_t i = 0; i < 10; i++) {
+		uint64_t bytes = (16 + i % 3) * MIB;
+		unsigned long hits = atomic_load(&l.hits);
+
+		assert_int_equal(unit_run(make_generation, &bytes), 0);
+		assert_int_equal(cache_refresh(l.c, &is_changed, why, sizeof why), RC_OK);
+		assert_true(is_changed);
+		while (atomic_load(&l.hits) < hits + 100)
+			usleep(1000);
+		if (i % 2 == 1) {
+			snprintf(file, sizeof file, "%s", unit_file("-damaged"));
+			cache_guard_mark(file);
+			assert_int_equal(cache_refresh(l.c, &is_changed, why, sizeof why), RC_TEMP);
+			assert_non_null(strstr(why, "damaged"));
+			assert_true(is_changed);
+			assert_int_equal(cache_refresh(l.c, &is_changed, why, sizeof why), RC_TEMP);
+			assert_false(is_changed);
+		}
+	}
+	atomic_store(&l.is_over, true);
+	for (size_t i = 0; i < ARRAY_LEN(thread); i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	cache_destroy(&l.c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cache_test(test_without_anything),
+		cache_test(test_from_offer_to_answer),
+		cache_test(test_generations_under_look_ups),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
