@@ -353,8 +353,8 @@ supervise_check(const struct master_options *o)
 		code = EX_CONFIG;
 	fputs(buf_text(&outcome.lines).p, stdout);
 	if (code == 0)
-		printf("enma: the configuration is good (%s%zu workers for %zu sockets)\n", o->conf_path[0] ? "" : "no file, defaults; ",
-		       g->slot_count, g->group_count);
+		printf("enma: the configuration is good (%s%zu workers for %zu socket%s)\n", o->conf_path[0] ? "" : "no file, defaults; ",
+		       g->slot_count, g->group_count, g->group_count == 1 ? "" : "s");
 	else
 		printf("enma: the configuration is not usable\n");
 	if (code == 0 && g->conf->milter_verbose)

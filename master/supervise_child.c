@@ -269,8 +269,14 @@ bury_ready(struct supervise *s, struct child *c, struct slot *slot, int wait_sta
 		log_debug("worker %u (pid %d, generation %llu) %s", c->number, (int)c->pid, (unsigned long long)c->generation, end);
 		return;
 	}
-	s->count.crashed += !is_good;
 	child_print_work(c, &work);
+	if (s->is_stopping && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL) {   /* stop --now, or its time was over */
+		log_info("worker %u (pid %d, generation %llu) was ended; messages in progress: %s", c->number, (int)c->pid,
+		         (unsigned long long)c->generation, work.n > 0 ? buf_text(&work).p : "none known");
+		buf_fini(&work);
+		return;
+	}
+	s->count.crashed += !is_good;
 	log_error("worker %u (pid %d, generation %llu) %s; messages in progress: %s%s", c->number, (int)c->pid, (unsigned long long)c->generation,
 	          end, work.n > 0 ? buf_text(&work).p : "none known",
 	          slot == NULL ? "" : at > now ? "; a successor starts soon (it died too often)" : "; a successor starts");

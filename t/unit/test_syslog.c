@@ -54,7 +54,7 @@ test_syslog(void **state)
 
 	(void)state;
 	if (!make_dev_log()) {
-		print_message("# SKIP no mount namespace to be had: only root may have a /dev of its own\n");
+		print_message("skipped: only root may have a /dev of its own, and not everywhere\n");
 		skip();
 	}
 	log_open(&o);
