@@ -6,6 +6,7 @@
 #   make SAN=address,undefined check       the same under sanitizers, in a build folder of its own
 #   make SAN=thread check
 #   make bench      throughput, CPU and memory, beside a null filter in the same run
+#   make bench-cache    what the shared cache costs
 #   make install DESTDIR= PREFIX=/usr/local
 #
 # There is no configure step: pkg-config names the libraries, run-time settings do the rest.
@@ -75,7 +76,7 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 # A locale that is not installed is nobody's concern here.
 export PERL_BADLANG := 0
 
-.PHONY: all run check check-unit check-programs bench bench-tools docs lint fuzz install uninstall clean deps test-tools FORCE
+.PHONY: all run check check-unit check-programs bench bench-cache bench-tools docs lint fuzz install uninstall clean deps test-tools FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -154,6 +155,11 @@ bench:
 	@scripts/deps check
 	@$(MAKE) --no-print-directory -j2 all test-tools
 	@exec env ENMA_BUILD=$(B) perl -It/lib t/bench/bench.pl
+
+bench-cache:
+	@scripts/deps check
+	@$(MAKE) --no-print-directory -j2 $(B)/t/benchcache
+	@exec $(B)/t/benchcache
 
 fuzz:
 	@scripts/fuzz
