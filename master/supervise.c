@@ -173,14 +173,17 @@ static void
 tell_trouble(struct supervise *s)
 {
 	const char *trouble = s->current == NULL || s->is_stopping ? NULL : supervise_trouble(s);
+	size_t ready = s->current == NULL ? 0 : generation_ready(s->current);
 
-	if (trouble == s->told_trouble)         /* texts are constants */
+	/* Texts are constants.  A successor on its way is no trouble, but the number that was told must not stay behind. */
+	if (trouble == s->told_trouble && (trouble != NULL || ready == s->told_ready))
 		return;
 	s->told_trouble = trouble;
+	s->told_ready = ready;
 	if (trouble != NULL)
 		notify_status("Degraded: %s", trouble);
 	else if (s->current != NULL && !s->is_stopping)
-		notify_status("Generation %llu, %zu workers ready", (unsigned long long)s->current->number, generation_ready(s->current));
+		notify_status("Generation %llu, %zu workers ready", (unsigned long long)s->current->number, ready);
 }
 
 static int64_t

@@ -40,6 +40,7 @@ struct supervise {
 	bool reload_again;              /* asked for by a signal while one was in progress */
 	bool is_stopping, is_done;
 	const char *told_trouble;       /* what systemd was told last about a missing or stuck worker; NULL: all is well */
+	size_t told_ready;              /* workers, in the last status told to systemd */
 	int exit_code;
 	int64_t started_ms, ticked_ms, notified_ms;
 	struct {
