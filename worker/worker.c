@@ -24,7 +24,7 @@
 #include "worker/drain.h"
 #include "worker/exclusion.h"
 #include "worker/milter.h"
-#include "worker/privs.h"
+#include "common/ipc/privs.h"
 #include "worker/resolver.h"
 #include "worker/session.h"
 #include "worker/watch.h"

@@ -1,5 +1,5 @@
 /* privs - gives up privileges for good; see privs.h. */
-#include "worker/privs.h"
+#include "common/ipc/privs.h"
 
 #include <errno.h>
 #include <grp.h>

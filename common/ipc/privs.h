@@ -1,8 +1,8 @@
 /*
- * privs - gives up privileges for good, and what else a worker wants of its process.
+ * privs - gives up privileges for good, and what else a child wants of its process.
  */
-#ifndef ENMA_WORKER_PRIVS_H
-#define ENMA_WORKER_PRIVS_H
+#ifndef ENMA_IPC_PRIVS_H
+#define ENMA_IPC_PRIVS_H
 
 #include "common/base/rc.h"
 
