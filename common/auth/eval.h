@@ -27,9 +27,19 @@ struct eval_facts {
 	int64_t now_s;
 };
 
+/* Results of before that are functions of DNS and a small key alone.  NULL functions: none.  Called in the thread of eval_run(). */
+struct eval_results {
+	/* domain: as in spf_query.  True: *out is what spf_check() would say; texts are the arena's. */
+	bool (*get_spf)(void *arg, struct arena *a, const struct ip *client, struct span domain, struct spf_outcome *out);
+	/* A result that was just computed from answers; what does not depend on the message may be kept. */
+	void (*put_spf)(void *arg, const struct ip *client, struct span domain, const struct spf_outcome *o);
+	void *arg;
+};
+
 struct eval_options {
 	bool spf, spf_helo, spf_explanation;
 	unsigned spf_void_limit;
+	const struct eval_results *results;     /* NULL: none; never used while a trace is wanted */
 };
 
 struct eval {

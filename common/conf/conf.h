@@ -28,6 +28,7 @@ enum {
 	CONF_ERRORS_MAX = 100,          /* more are counted, not kept */
 	/* Descriptors that a worker needs beside one for each session: 1,024 DNS sockets, log, snapshot, overload, libraries. */
 	CONF_WORKER_FILES_SPARE = 1536,
+	CONF_CACHE_SIZE_LEAST = 16 * MIB,       /* below it the map is dropped now and then: cache_db.h */
 };
 
 struct conf_list {
@@ -116,7 +117,16 @@ struct conf {
 	enum conf_on_trouble message_on_limit;  /* reject | tempfail | accept */
 
 	/* cache.* */
-	char *cache_path;               /* accepted; not used in this version: note at start */
+	bool cache_enabled;             /* yes */
+	char *cache_path;               /* /var/cache/enma/cache */
+	int64_t cache_size;             /* bytes of the map, 256m; CONF_CACHE_SIZE_LEAST to 4 TiB */
+	int64_t cache_min_ttl;          /* seconds: 5 (0 to 1 h) */
+	int64_t cache_max_ttl;          /* 1 day (1 s to 7 days) */
+	int64_t cache_max_negative_ttl; /* 1 h (1 s to 1 day) */
+	bool cache_serve_stale;         /* RFC 8767: no */
+	int64_t cache_stale_ttl;        /* 1 day (1 s to 7 days) */
+	bool cache_results;             /* keep results of mechanisms, too: yes */
+	bool cache_nxdomain_cut;        /* RFC 8020: no */
 
 	/* ---- not settings ---- */
 	struct conf_origin *origins;    /* one per row of the table (conf_dump.c) */

@@ -230,9 +230,37 @@ const struct conf_row conf_rows[] = {
 	    "Group of the control socket. "
 	    "Empty: the group of milter.user."),
 
+	/* ---- cache ---- */
+	BOOL("cache.enabled", cache_enabled, 0, "yes",
+	    "Keep DNS answers and results in a file that all workers share and that survives restarts and ordinary reboots. "
+	    "Without it each worker remembers only what it has asked itself."),
+	TEXT("cache.path", cache_path, 0, "/var/cache/enma/cache", conf_check_path, "PATH",
+	    "The cache's files are called PATH.state, PATH.writer, PATH.FORMAT.NUMBER and PATH.FORMAT.NUMBER-lock. "
+	    "Their folder is made when it is missing; it belongs to milter.user, and nobody else may write to it."),
+	SIZE("cache.size", cache_size, 0, "256m", CONF_CACHE_SIZE_LEAST, (int64_t)4 << TIB_BITS,
+	    "How large the cache may become, on disk and in the memory that the system uses for files. "
+	    "An entry takes about 300 bytes. "
+	    "When it fills up, what would end soonest goes first. "
+	    "Another size begins a new, empty file."),
+	TIME_S("cache.min_ttl", cache_min_ttl, 0, "5s", 0, 3600,
+	    "Answers are kept at least this long, whatever their TTL."),
+	TIME_S("cache.max_ttl", cache_max_ttl, 0, "1d", 1, 604800,
+	    "Answers are kept at most this long, whatever their TTL."),
+	TIME_S("cache.max_negative_ttl", cache_max_negative_ttl, 0, "1h", 1, 86400,
+	    "That a name or a record does not exist is kept at most this long (RFC 2308). "
+	    "Results are, too."),
+	BOOL("cache.serve_stale", cache_serve_stale, 0, "no",
+	    "When an answer cannot be had from the servers, or not within 1.8 seconds, use one that has expired (RFC 8767). "
+	    "The log says how many (dns_stale=)."),
+	TIME_S("cache.stale_ttl", cache_stale_ttl, 0, "1d", 1, 604800,
+	    "With cache.serve_stale: for how long after their end answers may still be used."),
+	BOOL("cache.results", cache_results, 0, "yes",
+	    "Keep results, too: SPF for a client address and domain when it depends on nothing else."),
+	BOOL("cache.nxdomain_cut", cache_nxdomain_cut, 0, "no",
+	    "When a name does not exist, no name below it does (RFC 8020). "
+	    "Some name servers wrongly deny names that have others below them; hence not the default."),
+
 	/* ---- accepted, without effect in this version ---- */
-	TEXT("cache.path", cache_path, CF_NOT_YET, "/var/cache/enma/cache", conf_check_path, "PATH",
-	    "The file of the shared DNS cache."),
 	BOOL("sidf.auth", sidf_auth, CF_ENMA | CF_NOT_YET, "yes",
 	    "Evaluate Sender ID (RFC 4406)."),
 	BOOL("sidf.explog", sidf_explog, CF_ENMA | CF_NOT_YET, "yes",

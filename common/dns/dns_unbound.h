@@ -33,6 +33,10 @@ enum {
 /* RC_OK; RC_SYNTAX (a forwarder or anchor libunbound refuses) or RC_TEMP with a one-line reason in why.  With RC_OK why is empty or
  * holds a remark for the log (an unimportant option that this libunbound does not have, a resolv.conf without name servers). */
 NODISCARD enum rc dns_unbound_create(const struct dns_unbound_options *o, struct dns_source **out, char *why, size_t size);
+/* Everything that libunbound has cached in this process is forgotten: a question asked after this returns is asked of servers again.  Questions
+ * under way go on and end as they would have.  Any thread; returns at once.  (libunbound has no call for it: the context is replaced by a new
+ * one with the same settings, and destroyed when its last question has ended.) */
+void dns_unbound_flush(struct dns_source *src);
 /* For checking settings without starting anything: RC_OK or RC_SYNTAX with a reason. */
 NODISCARD enum rc dns_unbound_check(const struct dns_unbound_options *o, char *why, size_t size);
 /* Called on the loop thread about once a second while set (heartbeat).  NULL ends it; a last call may overlap. */

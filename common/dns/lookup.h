@@ -21,7 +21,7 @@
 
 struct lookup;
 struct lookup_stats {
-	uint32_t asked, answered, from_cache, timeouts;
+	uint32_t asked, answered, from_cache, stale, timeouts;
 	uint64_t wait_us;               /* time spent inside lookup_wait */
 	uint32_t slowest_us;            /* slowest single answer */
 };

@@ -19,6 +19,40 @@ static const char *const counter_helps[BOARD_COUNTER_COUNT] = {
 #undef BOARD_HELP
 };
 
+static const char *const gauge_names[BOARD_GAUGE_COUNT] = {
+#define BOARD_NAME(id, name, help) name,
+	BOARD_GAUGES(BOARD_NAME)
+#undef BOARD_NAME
+};
+
+static const char *const gauge_helps[BOARD_GAUGE_COUNT] = {
+#define BOARD_HELP(id, name, help) help,
+	BOARD_GAUGES(BOARD_HELP)
+#undef BOARD_HELP
+};
+
+#define CLASS_STANDS(C) _Static_assert(BOARD_CACHE(BOARD_C_##C, BOARD_E_EVICTED) == BOARD_CACHE_EVICTED_##C, "counters of one class together")
+CLASS_STANDS(A);
+CLASS_STANDS(AAAA);
+CLASS_STANDS(MX);
+CLASS_STANDS(PTR);
+CLASS_STANDS(TXT);
+CLASS_STANDS(OTHER);
+CLASS_STANDS(SPF);
+CLASS_STANDS(RESULT);
+
+const char *
+board_gauge_name(enum board_gauge g)
+{
+	return (unsigned)g < BOARD_GAUGE_COUNT ? gauge_names[g] : "?";
+}
+
+const char *
+board_gauge_help(enum board_gauge g)
+{
+	return (unsigned)g < BOARD_GAUGE_COUNT ? gauge_helps[g] : "";
+}
+
 const char *
 board_counter_name(enum board_counter c)
 {

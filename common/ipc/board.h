@@ -18,6 +18,47 @@
 #include "common/base/rc.h"
 #include "common/base/span.h"
 
+/*
+ * What the cache counts, for each class of entries: DNS answers by type, and results.  The first six are a worker's, the others the cache process's.
+ * The counters of one class stand together, in this order: BOARD_CACHE(class, event) names one.
+ */
+#define BOARD_CACHE_ONE(X, C, c) \
+	X(CACHE_HITS_##C, "cache.hits." c, "look-ups answered from the cache, by class of entries") \
+	X(CACHE_STALE_##C, "cache.stale." c, "look-ups answered with an expired entry (cache.serve_stale), by class") \
+	X(CACHE_MISSES_##C, "cache.misses." c, "look-ups that found nothing, by class") \
+	X(CACHE_EXPIRED_##C, "cache.expired." c, "look-ups that found an entry which had ended, by class") \
+	X(CACHE_OFFERED_##C, "cache.offered." c, "answers handed to the cache process, by class") \
+	X(CACHE_DROPPED_##C, "cache.dropped." c, "answers not handed over because the cache process was behind, by class") \
+	X(CACHE_INSERTED_##C, "cache.inserted." c, "entries stored, by class") \
+	X(CACHE_DELETED_##C, "cache.deleted." c, "entries that had ended and were deleted, by class") \
+	X(CACHE_EVICTED_##C, "cache.evicted." c, "entries deleted before their end to make room, by class")
+#define BOARD_CACHE_ALL(X) \
+	BOARD_CACHE_ONE(X, A, "a") BOARD_CACHE_ONE(X, AAAA, "aaaa") BOARD_CACHE_ONE(X, MX, "mx") BOARD_CACHE_ONE(X, PTR, "ptr") \
+	BOARD_CACHE_ONE(X, TXT, "txt") BOARD_CACHE_ONE(X, OTHER, "other") BOARD_CACHE_ONE(X, SPF, "spf") BOARD_CACHE_ONE(X, RESULT, "result")
+/* OTHER: answers of other types; RESULT: results of other mechanisms than SPF. */
+enum board_cache_class { BOARD_C_A, BOARD_C_AAAA, BOARD_C_MX, BOARD_C_PTR, BOARD_C_TXT, BOARD_C_OTHER, BOARD_C_SPF, BOARD_C_RESULT, BOARD_C_COUNT };
+enum board_cache_event {
+	BOARD_E_HITS, BOARD_E_STALE, BOARD_E_MISSES, BOARD_E_EXPIRED, BOARD_E_OFFERED, BOARD_E_DROPPED, BOARD_E_INSERTED, BOARD_E_DELETED,
+	BOARD_E_EVICTED, BOARD_E_COUNT
+};
+#define BOARD_CACHE(class, event) ((enum board_counter)(BOARD_CACHE_HITS_A + (int)(class) * BOARD_E_COUNT + (int)(event)))
+
+/* X(identifier, "name in enmactl stats", "help"): set by the cache process, may go up and down. */
+#define BOARD_GAUGES(X) \
+	X(CACHE_ENTRIES, "cache.entries", "entries in the cache") \
+	X(CACHE_MAP_BYTES, "cache.map_bytes", "cache.size") \
+	X(CACHE_USED_BYTES, "cache.used_bytes", "bytes of the map that entries use") \
+	X(CACHE_FILE_BYTES, "cache.file_bytes", "bytes of the file on disk") \
+	X(CACHE_READERS, "cache.readers", "reader slots used so far") \
+	X(CACHE_READERS_MAX, "cache.readers_max", "reader slots there are") \
+	X(CACHE_GENERATION, "cache.generation", "running number of the cache file")
+enum board_gauge {
+#define BOARD_GAUGE_ENUM(id, name, help) BOARD_G_##id,
+	BOARD_GAUGES(BOARD_GAUGE_ENUM)
+#undef BOARD_GAUGE_ENUM
+	BOARD_GAUGE_COUNT
+};
+
 /* X(identifier, "name in enmactl stats", "help") */
 #define BOARD_COUNTERS(X) \
 	X(CONNECTIONS, "connections", "milter sessions begun") \
@@ -50,7 +91,24 @@
 	X(DNS_QUESTIONS, "dns.questions", "DNS questions asked by messages") \
 	X(DNS_ANSWERS, "dns.answers", "answers received in time") \
 	X(DNS_TIMEOUTS, "dns.timeouts", "questions without an answer at the message's deadline") \
-	X(DNS_BUDGET_SPENT, "dns.budget_spent", "messages that spent resolver.max_questions")
+	X(DNS_BUDGET_SPENT, "dns.budget_spent", "messages that spent resolver.max_questions") \
+	X(DNS_STALE, "dns.stale", "answers used although they had expired, because no new one was to be had (cache.serve_stale)") \
+	BOARD_CACHE_ALL(X) \
+	X(CACHE_MERGED, "cache.merged", "questions that joined an equal one under way in the same worker") \
+	X(CACHE_WAITED, "cache.waited", "questions that waited for an equal one under way in another worker") \
+	X(CACHE_NXDOMAIN_CUT, "cache.nxdomain_cut", "questions answered because a name above does not exist (cache.nxdomain_cut)") \
+	X(CACHE_BUSY, "cache.busy", "look-ups that found no free reader slot") \
+	X(CACHE_DAMAGED, "cache.damaged", "look-ups that met a damaged entry or file") \
+	X(CACHE_OFFERS_BAD, "cache.offers.bad", "offers that the cache process refused: damaged, late or from a wrong clock") \
+	X(CACHE_OFFERS_KEPT, "cache.offers.kept", "offers not stored because what was there is better") \
+	X(CACHE_WRITE_ERRORS, "cache.write_errors", "batches of offers that could not be written") \
+	X(CACHE_GC_RUNS, "cache.gc.runs", "times that room had to be made for new entries") \
+	X(CACHE_GC_ERRORS, "cache.gc.errors", "steps of making room that failed") \
+	X(CACHE_DROPPED_ALL, "cache.dropped_all", "times that all entries were dropped because the map was full") \
+	X(CACHE_NEW_FILES, "cache.new_files", "new cache files begun: none there, not trusted, or damaged") \
+	X(CACHE_READERS_DEAD, "cache.readers.dead", "reader slots of dead processes that were freed") \
+	X(CACHE_FLUSHES, "cache.flushes", "enmactl cache flush, flush-zone and flush-negative") \
+	X(CACHE_PURGES, "cache.purges", "enmactl cache purge")
 
 enum board_counter {
 #define BOARD_ENUM(id, name, help) BOARD_##id,
@@ -60,6 +118,9 @@ enum board_counter {
 };
 const char *board_counter_name(enum board_counter c);
 const char *board_counter_help(enum board_counter c);   /* "" means: as the one before */
+
+const char *board_gauge_name(enum board_gauge g);
+const char *board_gauge_help(enum board_gauge g);
 
 /* Latency histograms: bucket i counts durations in [2^i, 2^(i+1)) microseconds; the last one everything longer. */
 enum { BOARD_BUCKETS = 28 };
@@ -71,7 +132,7 @@ enum board_phase {
 };
 const char *board_phase_name(enum board_phase p);
 
-enum { BOARD_MAGIC = 0x424f4152, BOARD_VERSION = 1, BOARD_QID_MAX = 24, BOARD_SESSIONS_MAX = 100000 };
+enum { BOARD_MAGIC = 0x424f4152, BOARD_VERSION = 2, BOARD_QID_MAX = 24, BOARD_SESSIONS_MAX = 100000 };
 
 /* One session in progress.  in_callback: a callback is running now since since_ms (stuck detection). */
 struct board_session {
@@ -89,6 +150,7 @@ struct board {
 	_Atomic uint32_t sessions;              /* open now */
 	_Atomic uint32_t is_draining;
 	_Atomic uint64_t counter[BOARD_COUNTER_COUNT];
+	_Atomic uint64_t gauge[BOARD_GAUGE_COUNT];
 	_Atomic uint64_t histogram[BOARD_HISTOGRAM_COUNT][BOARD_BUCKETS];
 	_Atomic uint64_t histogram_sum_us[BOARD_HISTOGRAM_COUNT];
 	struct board_session session[];

@@ -13,11 +13,16 @@
  *   5  PROCFD_BOARD    sealed memfd (size fixed): board.h, this child's slot of counters                   all
  *   6  PROCFD_LISTEN   the milter listener, O_NONBLOCK, shared with the other workers of its group         worker
  *   7  PROCFD_LOG      log file opened O_APPEND by the supervisor; /dev/null when there is none            all
+ *   8  PROCFD_FEED     SOCK_SEQPACKET pair, one for the life of the supervisor: cache_feed.h               worker: offers; cache: takes
+ *   9  PROCFD_CLAIMS   sealed memfd, one for the life of the supervisor: claims.h                          worker
+ *
+ * PROCFD_FEED and PROCFD_CLAIMS are /dev/null when cache.enabled is no.
  *
  * Command line: enma -x worker -g GENERATION -n SLOT -G GROUP
+ *               enma -x cache -g GENERATION -n 0 -G 0            GENERATION: running number of cache processes, not of a configuration
  * The child drops its privileges itself (to milter.user, PROCFD_CONF) before it reads anything from outside.
  * Exit codes: 0 asked to go; 75 (EX_TEMPFAIL) could not start, may work later; 78 (EX_CONFIG) cannot work with this configuration;
- * 70 (EX_SOFTWARE) gave itself up (stuck).
+ * 70 (EX_SOFTWARE) gave itself up (stuck); 87 (CACHE_GUARD_EXIT, cache_guard.h) met a damaged cache file and left its mark.
  * owner: lead
  */
 #ifndef ENMA_IPC_PROCFD_H
@@ -34,7 +39,9 @@ enum {
 	PROCFD_BOARD = 5,
 	PROCFD_LISTEN = 6,
 	PROCFD_LOG = 7,
-	PROCFD_END = 8,         /* first number not in the contract */
+	PROCFD_FEED = 8,
+	PROCFD_CLAIMS = 9,
+	PROCFD_END = 10,        /* first number not in the contract */
 };
 
 /* The command line of a role, parsed by master/main.c and handed to the role's entry: int worker_main(const struct role_args *). */

@@ -102,6 +102,10 @@ frame_fault(const struct status_frame *f, size_t n, int flags)
 	case STATUS_FAILED:
 	case STATUS_DRAIN:
 	case STATUS_LOG_REOPEN:
+	case STATUS_FLUSHED:
+	case STATUS_FLUSH:
+	case STATUS_REQUEST:
+	case STATUS_CHILD_DIED:
 		return NULL;
 	}
 	return "a frame of an unknown kind";

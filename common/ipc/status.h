@@ -18,13 +18,19 @@ enum status_kind {
 	STATUS_FAILED = 3,      /* cannot start; text says why in one line; value: exit code that enma itself
 	                         * should end with if this was its start (69 something it needs is missing, 75 try
 	                         * later, 78 configuration; anything else means the child's exit code); exits next */
+	STATUS_FLUSHED = 4,     /* worker: what STATUS_FLUSH asked for is done; value: its number */
 	/* supervisor -> child */
 	STATUS_DRAIN = 16,      /* stop accepting, finish, exit; value: seconds until it must be over */
 	STATUS_LOG_REOPEN = 17, /* carries a new descriptor for PROCFD_LOG (SCM_RIGHTS) */
+	STATUS_FLUSH = 18,      /* worker: forget what this process has cached itself (libunbound's answers), do not offer answers to questions
+	                         * that are under way; then answer STATUS_FLUSHED.  value: a number to answer with */
+	STATUS_REQUEST = 19,    /* cache: a request of a control client, without "cache " (doc/CONTROL.md); carries the client's socket, which
+	                         * is the cache process's from then on: it writes the whole answer.  text: the words, one blank between them */
+	STATUS_CHILD_DIED = 20, /* cache: a process that reads the cache has died: free its reader slots; value: its pid */
 };
 enum status_why { STATUS_WHY_SESSIONS = 1, STATUS_WHY_RSS = 2, STATUS_WHY_ORPHAN = 3 };
 
-enum { STATUS_MAGIC = 0x454e4d41, STATUS_VERSION = 1, STATUS_TEXT_MAX = 400 };
+enum { STATUS_MAGIC = 0x454e4d41, STATUS_VERSION = 1, STATUS_TEXT_MAX = 1280 /* a name with all bytes escaped fits */ };
 
 struct status_frame {
 	uint32_t magic;
