@@ -1,0 +1,39 @@
+/*
+ * addr - the addresses in From, Sender and their Resent- forms (RFC 5322 section 3.4, with groups in From by RFC 6854 and UTF-8 by RFC 6532): one strict parser for
+ * DMARC, ADSP, Sender ID's PRA and signing.
+ *
+ * Strict: what two readers could take for different addresses is refused, not guessed.  Comments, folds, quoted strings, groups and the obsolete
+ * route are understood; a field that is not exactly a list of mailboxes and groups to its last byte is RC_SYNTAX with a reason, whatever could be made of
+ * its beginning.
+ */
+#ifndef ENMA_MAIL_ADDR_H
+#define ENMA_MAIL_ADDR_H
+
+#include "common/base/arena.h"
+#include "common/base/rc.h"
+#include "common/base/span.h"
+
+enum {
+	ADDR_FIELD_MAX = 64 * KIB,      /* bytes of a field's value; longer: RC_LIMIT */
+	ADDR_LIST_MAX = 100,            /* mailboxes of a field; more: RC_LIMIT */
+	ADDR_COMMENT_DEPTH = 32,        /* nested comments; deeper: RC_SYNTAX */
+	ADDR_LOCAL_MAX = 256,           /* bytes of a local part, unquoted; RFC 5321 allows 64: longer ones exist */
+};
+
+struct addr_mailbox {
+	struct span display;            /* display name with quotes and folds undone, encoded words as they are; absent: none */
+	struct span local;              /* unquoted */
+	struct span domain;             /* as written, comments and blanks removed; never empty */
+	struct span ascii_domain;       /* lower case, A-labels; absent: not a domain name of DNS (an address literal, bad labels) */
+};
+
+struct addr_list {
+	struct addr_mailbox *v;
+	size_t n;                       /* 0: only empty groups */
+	bool has_groups;
+};
+
+/* value: of a header field, folds allowed.  RC_OK; RC_SYNTAX or RC_LIMIT: *why_out is a short constant text and *at_out the offset of the offence. */
+NODISCARD enum rc addr_parse(struct arena *a, struct span value, struct addr_list *out, const char **why_out, size_t *at_out);
+
+#endif
