@@ -18,6 +18,7 @@ enum {
 	FIELD_NAME_MAX = 76,
 	MTA_PATIENCE_MS = 30000,        /* Postfix's milter_command_timeout */
 	RSS_LEAST = 16 * MIB,
+	CACHE_PATH_MAX = 900,           /* with what the cache's files have behind it a path must stay below 1,024 bytes */
 };
 
 static PRINTF_LIKE(3, 4) bool
@@ -297,6 +298,42 @@ check_worker(const struct conf *c, struct conf_errors *errors)
 		    "0 means never");
 }
 
+/* Where the user said something about one of the two keys: the place of an error about both. */
+static const struct conf_place *
+place_of_either(const struct conf *c, const char *key, const char *other)
+{
+	const struct conf_place *p = place_of(c, key, 0);
+
+	return p->file != NULL ? p : place_of(c, other, 0);
+}
+
+static void
+check_cache(const struct conf *c, struct conf_errors *errors)
+{
+	const struct { const char *key; int64_t most; } limits[] = {
+		{ "cache.max_ttl", c->cache_max_ttl }, { "cache.max_negative_ttl", c->cache_max_negative_ttl },
+	};
+	const struct conf_place *p = place_of(c, "cache.path", 0);
+	struct span path = span_cstr(c->cache_path);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(limits); i++) {
+		if (c->cache_min_ttl <= limits[i].most)
+			continue;
+		p = place_of_either(c, limits[i].key, "cache.min_ttl");
+		conf_errors_add(errors, false, p->file, p->line, "%s (%llds) is less than cache.min_ttl (%llds)", limits[i].key,
+		    (long long)limits[i].most, (long long)c->cache_min_ttl);
+	}
+	p = place_of(c, "cache.path", 0);
+	if (c->cache_enabled && path.n == 0)
+		conf_errors_add(errors, false, p->file, p->line, "cache.path is empty; cache.enabled: no turns the cache off");
+	if (path.n > 0 && path.p[path.n - 1] == '/')
+		conf_errors_add(errors, false, p->file, p->line, "cache.path: \"%s\" names a folder; want the beginning of the files' names, such as %scache",
+		    quoted(c->cache_path), quoted(c->cache_path));
+	if (path.n > CACHE_PATH_MAX)
+		conf_errors_add(errors, false, p->file, p->line, "cache.path has more than %d bytes", CACHE_PATH_MAX);
+}
+
 static void
 check_unused(const struct conf *c, struct conf_errors *errors)
 {
@@ -322,5 +359,6 @@ conf_check(const struct conf *c, struct conf_errors *errors)
 	check_identifier(c, errors);
 	check_resolver(c, errors);
 	check_worker(c, errors);
+	check_cache(c, errors);
 	check_unused(c, errors);
 }

@@ -70,7 +70,16 @@ test_defaults(void **state)
 	assert_int_equal(c->message_max_headers, 1000);
 	assert_int_equal(c->message_max_header_bytes, 512 * KIB);
 	assert_int_equal(c->message_on_limit, CONF_REJECT);
+	assert_true(c->cache_enabled);
 	assert_string_equal(c->cache_path, "/var/cache/enma/cache");
+	assert_int_equal(c->cache_size, 256 * MIB);
+	assert_int_equal(c->cache_min_ttl, 5);
+	assert_int_equal(c->cache_max_ttl, 86400);
+	assert_int_equal(c->cache_max_negative_ttl, 3600);
+	assert_int_equal(c->cache_stale_ttl, 86400);
+	assert_false(c->cache_serve_stale);
+	assert_true(c->cache_results);
+	assert_false(c->cache_nxdomain_cut);
 	conf_destroy(&c);
 	assert_null(c);
 	conf_destroy(&c);
@@ -214,6 +223,8 @@ test_every_range(void **state)
 
 			if (strcmp(row->name, "worker.max_rss") == 0 && e == 0)
 				ends[e] = 16 * MIB;
+			if (span_starts(span_cstr(row->name), SPAN("cache.max_")) && e == 0)
+				ends[e] = 5;            /* cache.min_ttl; below it: test_cache_rules() */
 			number_text(row, ends[e], text);
 			messages = try(row->name, text, &c);
 			if (messages != NULL)
@@ -743,7 +754,7 @@ test_warnings(void **state)
 		{ "sidf.auth: no\n", "warn.conf:1: warning: sidf.auth has no effect in this version\n" },
 		{ "dkim.signheader_limit: 3\n", "warn.conf:1: warning: dkim.signheader_limit has no effect in this version\n" },
 		{ "dkimadsp.auth: no\n", "warn.conf:1: warning: dkimadsp.auth has no effect in this version\n" },
-		{ "cache.path: /tmp/cache\n", "warn.conf:1: warning: cache.path has no effect in this version\n" },
+		{ "cache.path: /tmp/cache\ncache.enabled: no\n", "" },
 		{ "resolver.deadline: 29999ms\n", "" },
 		{ "resolver.deadline: 30s\n", "warn.conf:1: warning: resolver.deadline: Postfix gives up" },
 		{ "resolver.recursive: yes\nresolver.forward: ::1\n", "warn.conf:2: warning: resolver.forward has no effect while" },
@@ -785,6 +796,44 @@ test_rules(void **state)
 	assert_contains(load_bad("milter.socket:\n"), "bad.conf:1: milter.socket is empty");
 	assert_contains(load_bad("worker.max_rss: 16777215\n"), "bad.conf:1: worker.max_rss: below 16m");
 	assert_string_equal(warnings_of("milter.socket: inet:0\nmilter.socket: inet:0\nmilter.socket: inet6:0\nworker.max_rss: 16m\n"), "");
+}
+
+static void
+test_cache_rules(void **state)
+{
+	(void)state;
+	/* At the limit and one past, from either side. */
+	assert_string_equal(warnings_of("cache.max_ttl: 5\ncache.max_negative_ttl: 5\n"), "");
+	assert_contains(load_bad("\ncache.max_ttl: 4\n"), "bad.conf:2: cache.max_ttl (4s) is less than cache.min_ttl (5s)\n");
+	assert_contains(load_bad("cache.max_negative_ttl: 4\n"), "bad.conf:1: cache.max_negative_ttl (4s) is less than cache.min_ttl (5s)\n");
+	assert_string_equal(warnings_of("cache.min_ttl: 1h\n"), "");
+	assert_contains(load_bad("cache.max_negative_ttl: 30m\ncache.min_ttl: 1801\n"),
+	    "bad.conf:1: cache.max_negative_ttl (1800s) is less than cache.min_ttl (1801s)\n");
+	assert_contains(load_bad("cache.max_negative_ttl: 1h\ncache.max_ttl: 59m\ncache.min_ttl: 1h\n"), "bad.conf:2: cache.max_ttl (3540s)");
+	assert_string_equal(warnings_of("cache.min_ttl: 0\ncache.max_ttl: 1\ncache.max_negative_ttl: 1\n"), "");
+	/* An end of stale answers may wait for its switch; negative answers may outlive others: they are cut to both. */
+	assert_string_equal(warnings_of("cache.serve_stale: no\ncache.stale_ttl: 7d\ncache.max_ttl: 10m\n"), "");
+	assert_contains(load_bad("cache.path:\n"), "bad.conf:1: cache.path is empty; cache.enabled: no turns the cache off");
+	assert_string_equal(warnings_of("cache.path:\ncache.enabled: no\n"), "");
+	assert_contains(load_bad("cache.path: /var/cache/enma/\n"), "such as /var/cache/enma/cache\n");
+}
+
+static void
+test_cache_path_limit(void **state)
+{
+	char path[1024];
+	const char *messages;
+
+	(void)state;
+	memset(path, 'a', sizeof path);
+	path[0] = '/';
+	path[900] = '\0';
+	messages = try("cache.path", path, NULL);
+	if (messages != NULL)
+		fail_msg("%s", messages);
+	path[900] = 'a';
+	path[901] = '\0';
+	assert_contains(try("cache.path", path, NULL), "cache.path has more than 900 bytes");
 }
 
 /* ---- dumps ----------------------------------------------------------------------------------------------- */
@@ -918,6 +967,8 @@ main(void)
 		cmocka_unit_test(test_path_is_kept_absolute),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_cache_rules),
+		cmocka_unit_test(test_cache_path_limit),
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_sample),
 	};
