@@ -101,6 +101,7 @@ enum board_gauge {
 	X(CACHE_DAMAGED, "cache.damaged", "look-ups that met a damaged entry or file") \
 	X(CACHE_OFFERS_BAD, "cache.offers.bad", "offers that the cache process refused: damaged, late or from a wrong clock") \
 	X(CACHE_OFFERS_KEPT, "cache.offers.kept", "offers not stored because what was there is better") \
+	X(CACHE_OFFERS_LOST, "cache.offers.lost", "offers that could not be stored: no cache file, or it cannot be written") \
 	X(CACHE_WRITE_ERRORS, "cache.write_errors", "batches of offers that could not be written") \
 	X(CACHE_GC_RUNS, "cache.gc.runs", "times that room had to be made for new entries") \
 	X(CACHE_GC_ERRORS, "cache.gc.errors", "steps of making room that failed") \
