@@ -7,6 +7,7 @@
 #   make SAN=thread check
 #   make bench      throughput, CPU and memory, beside a null filter in the same run
 #   make bench-cache    what the shared cache costs
+#   make bench-engines  what canonical forms, hashes and signature checks cost, beside bare OpenSSL
 #   make install DESTDIR= PREFIX=/usr/local
 #
 # There is no configure step: pkg-config names the libraries, run-time settings do the rest.
@@ -45,7 +46,7 @@ CPPFLAGS += -DENMA_ARENA_MALLOC=1
 endif
 
 # Packages whose flags are needed, by what links them.  libmilter has no .pc file.
-PKG_COMMON := libunbound libevent libidn2 lmdb
+PKG_COMMON := libunbound libevent libidn2 lmdb libcrypto
 PKG_MASTER := libsystemd
 PKG_TOOLS  := jansson
 PKG_TEST   := cmocka jansson
@@ -76,7 +77,7 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 # A locale that is not installed is nobody's concern here.
 export PERL_BADLANG := 0
 
-.PHONY: all run check check-unit check-programs bench bench-cache bench-tools docs lint fuzz install uninstall clean deps test-tools FORCE
+.PHONY: all run check check-unit check-programs bench bench-cache bench-engines bench-tools docs lint fuzz install uninstall clean deps test-tools FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -160,6 +161,11 @@ bench-cache:
 	@scripts/deps check
 	@$(MAKE) --no-print-directory -j2 $(B)/t/benchcache
 	@exec $(B)/t/benchcache
+
+bench-engines:
+	@scripts/deps check
+	@$(MAKE) --no-print-directory -j2 $(B)/t/benchengine
+	@exec $(B)/t/benchengine
 
 fuzz:
 	@scripts/fuzz
