@@ -266,6 +266,7 @@ cache_entry_get_dns(struct span key, uint16_t type, struct span value, uint32_t 
 	age_answer(a, h.life_s - left_s, *age_out == CACHE_STALE ? CACHE_STALE_TTL_S : left_s);
 	a->is_secure = h.dnssec == 1;
 	a->is_from_cache = true;
+	a->is_stale = *age_out == CACHE_STALE;
 	*out = a;
 	return RC_OK;
 }

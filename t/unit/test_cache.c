@@ -9,6 +9,33 @@
 
 static const struct cache_ttl_rules rules = { .min_s = 5, .max_s = 86400, .max_negative_s = 3600, .failure_s = 10, .stale_s = 1000 };
 
+static struct board *board;
+static size_t board_bytes;
+
+static uint64_t
+counted(enum board_counter c)
+{
+	return atomic_load(&board->counter[c]);
+}
+
+static int
+setup(void **state)
+{
+	int fd;
+
+	if (board_create(0, &fd, &board, &board_bytes) != RC_OK)
+		return -1;
+	close(fd);
+	return unit_setup(state);
+}
+
+static int
+teardown(void **state)
+{
+	board_detach(&board, board_bytes);
+	return unit_teardown(state);
+}
+
 static struct dns_name
 name_of(const char *text)
 {
@@ -34,19 +61,20 @@ txt(size_t len)
 static void
 test_without_anything(void **state)
 {
-	struct cache *c = cache_create(unit_path, -1, &rules);
+	struct cache *c = cache_create(unit_path, -1, &rules, board);
 	struct dns_name name = name_of("example.org");
 	const struct dns_answer *a = txt(40), *b;
 	char why[512];
-	bool is_changed, is_stale;
+	bool is_changed;
 
 	(void)state;
 	assert_int_equal(cache_refresh(c, &is_changed, why, sizeof why), RC_NONE);
 	assert_false(is_changed);
-	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, true, UNIT_NOW, &b, &is_stale), RC_NONE);
-	assert_int_equal(cache_counters(c, CACHE_DNS)->misses, 1);
-	cache_offer_dns(c, &name, DNS_TXT, a, UNIT_NOW);
-	assert_int_equal(cache_counters(c, CACHE_DNS)->dropped, 1);
+	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, CACHE_LOOK, UNIT_NOW, &b), RC_NONE);
+	assert_int_equal(counted(BOARD_CACHE_MISSES_TXT), 1);
+	assert_false(cache_is_open(c));
+	assert_false(cache_offer_dns(c, &name, DNS_TXT, a, 0, UNIT_NOW));
+	assert_int_equal(counted(BOARD_CACHE_DROPPED_TXT), 1);
 	dns_answer_unref(a);
 	cache_destroy(&c);
 	cache_destroy(&c);
@@ -82,7 +110,7 @@ test_from_offer_to_answer(void **state)
 	struct arena arena;
 	struct cache *c;
 	char text[32], why[512];
-	bool is_changed, is_stale;
+	bool is_changed;
 	int fd[2], room = 1 * MIB;
 
 	(void)state;
@@ -90,22 +118,22 @@ test_from_offer_to_answer(void **state)
 	assert_int_equal(setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
 	assert_int_equal(ip_parse(SPAN("192.0.2.1"), &ip), RC_OK);
 	arena_init(&arena, 256, 1 * MIB);
-	c = cache_create(unit_path, fd[0], &rules);
+	c = cache_create(unit_path, fd[0], &rules, board);
 	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
 		struct dns_name n;
 
 		snprintf(text, sizeof text, "n%zu.example.org", i);
 		n = name_of(text);
 		a = txt(lengths[i]);
-		cache_offer_dns(c, &n, DNS_TXT, a, UNIT_NOW);
+		assert_true(cache_offer_dns(c, &n, DNS_TXT, a, 0, UNIT_NOW));
 		dns_answer_unref(a);
 	}
-	cache_offer_spf(c, &ip, &name, 7, &o, UNIT_NOW);
+	assert_true(cache_offer_spf(c, &ip, &name, 7, &o, 0, UNIT_NOW));
 	o.depends_on_message = true;
-	cache_offer_spf(c, &ip, &name, 8, &o, UNIT_NOW);
-	assert_int_equal(cache_counters(c, CACHE_DNS)->offered, ARRAY_LEN(lengths));
-	assert_int_equal(cache_counters(c, CACHE_RESULT)->offered, 1);
-	assert_int_equal(cache_counters(c, CACHE_RESULT)->unfit, 1);
+	assert_false(cache_offer_spf(c, &ip, &name, 8, &o, 0, UNIT_NOW));
+	assert_int_equal(counted(BOARD_CACHE_OFFERED_TXT), ARRAY_LEN(lengths));
+	assert_int_equal(counted(BOARD_CACHE_OFFERED_SPF), 1);
+	assert_int_equal(counted(BOARD_CACHE_DROPPED_SPF), 0);
 	assert_int_equal(unit_run(store_offers, &fd[1]), 0);
 	assert_int_equal(cache_refresh(c, &is_changed, why, sizeof why), RC_OK);
 	assert_true(is_changed);
@@ -114,32 +142,93 @@ test_from_offer_to_answer(void **state)
 
 		snprintf(text, sizeof text, "n%zu.example.org", i);
 		n = name_of(text);
-		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, false, UNIT_NOW + 1, &b, &is_stale), RC_OK);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, CACHE_LOOK, UNIT_NOW + 1, &b), RC_OK);
 		assert_int_equal(b->rr[0].text.n, lengths[i]);
 		assert_int_equal(b->ttl_s, 299);
-		assert_false(is_stale);
-		/* What came from here is not offered again. */
-		cache_offer_dns(c, &n, DNS_TXT, b, UNIT_NOW + 1);
+		assert_false(b->is_stale);
+		assert_true(b->is_from_cache);
 		dns_answer_unref(b);
-		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, false, UNIT_NOW + 300, &b, &is_stale), RC_NONE);
-		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, true, UNIT_NOW + 300, &b, &is_stale), RC_OK);
-		assert_true(is_stale);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, CACHE_LOOK, UNIT_NOW + 300, &b), RC_NONE);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, CACHE_LOOK_STALE, UNIT_NOW + 300, &b), RC_OK);
+		assert_true(b->is_stale);
+		/* It would become fresh again. */
+		assert_false(cache_offer_dns(c, &n, DNS_TXT, b, 0, UNIT_NOW + 300));
 		dns_answer_unref(b);
-		assert_int_equal(cache_get_dns(c, &n, DNS_A, true, UNIT_NOW, &b, &is_stale), RC_NONE);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, CACHE_LOOK_AGAIN, UNIT_NOW + 300, &b), RC_NONE);
+		assert_int_equal(cache_get_dns(c, &n, DNS_TXT, CACHE_LOOK_STALE, UNIT_NOW + 1300, &b), RC_NONE);
+		assert_int_equal(cache_get_dns(c, &n, DNS_A, CACHE_LOOK, UNIT_NOW, &b), RC_NONE);
+		assert_int_equal(cache_get_dns(c, &n, DNS_A, CACHE_LOOK_AGAIN, UNIT_NOW, &b), RC_NONE);
 	}
-	assert_int_equal(cache_counters(c, CACHE_DNS)->offered, ARRAY_LEN(lengths));
-	assert_int_equal(cache_counters(c, CACHE_DNS)->hits, 2 * ARRAY_LEN(lengths));
-	assert_int_equal(cache_counters(c, CACHE_DNS)->stale, ARRAY_LEN(lengths));
-	assert_int_equal(cache_counters(c, CACHE_DNS)->expired, ARRAY_LEN(lengths));
-	assert_int_equal(cache_counters(c, CACHE_DNS)->misses, ARRAY_LEN(lengths));
+	assert_int_equal(counted(BOARD_CACHE_OFFERED_TXT), ARRAY_LEN(lengths));
+	assert_int_equal(counted(BOARD_CACHE_HITS_TXT), ARRAY_LEN(lengths));
+	assert_int_equal(counted(BOARD_CACHE_STALE_TXT), ARRAY_LEN(lengths));
+	assert_int_equal(counted(BOARD_CACHE_EXPIRED_TXT), ARRAY_LEN(lengths));
+	assert_int_equal(counted(BOARD_CACHE_MISSES_A), ARRAY_LEN(lengths));
+	assert_int_equal(counted(BOARD_CACHE_MISSES_TXT), 0);
 	assert_int_equal(cache_get_spf(c, &arena, &ip, &name, 7, UNIT_NOW + 1, &o), RC_OK);
 	assert_int_equal(o.result, SPF_PASS);
 	assert_span(o.mechanism, "mx");
 	assert_int_equal(o.ttl_s, 59);
 	assert_int_equal(cache_get_spf(c, &arena, &ip, &name, 8, UNIT_NOW + 1, &o), RC_NONE);
+	assert_int_equal(counted(BOARD_CACHE_HITS_SPF), 1);
+	assert_int_equal(counted(BOARD_CACHE_MISSES_SPF), 1);
 	assert_int_equal(cache_refresh(c, &is_changed, why, sizeof why), RC_OK);
 	assert_false(is_changed);
 	arena_fini(&arena);
+	cache_destroy(&c);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* Each type has its class; counters of two classes do not touch. */
+static void
+test_classes(void **state)
+{
+	static const struct { uint16_t type; enum board_cache_class class; } rows[] = {
+		{ DNS_A, BOARD_C_A }, { DNS_AAAA, BOARD_C_AAAA }, { DNS_MX, BOARD_C_MX }, { DNS_PTR, BOARD_C_PTR }, { DNS_TXT, BOARD_C_TXT },
+		{ DNS_NS, BOARD_C_OTHER }, { 0, BOARD_C_OTHER }, { 65535, BOARD_C_OTHER },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(cache_class(rows[i].type), rows[i].class);
+	assert_int_equal(BOARD_CACHE(BOARD_C_SPF, BOARD_E_EVICTED), BOARD_CACHE_EVICTED_SPF);
+}
+
+/* What was learnt before a flush is not offered, what was stored before it is not found until the cache process has had its time. */
+static void
+test_flush(void **state)
+{
+	struct dns_name name = name_of("example.org");
+	const struct dns_answer *a = txt(40), *b;
+	struct cache *c;
+	uint64_t before;
+	char why[512];
+	bool is_changed;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+	c = cache_create(unit_path, fd[0], &rules, NULL);
+	before = cache_epoch(c);
+	assert_true(cache_offer_dns(c, &name, DNS_TXT, a, before, UNIT_NOW));
+	assert_int_equal(unit_run(store_offers, &fd[1]), 0);
+	assert_int_equal(cache_refresh(c, &is_changed, why, sizeof why), RC_OK);
+	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, CACHE_LOOK, UNIT_NOW, &b), RC_OK);
+	dns_answer_unref(b);
+	cache_flush(c, UNIT_NOW);
+	assert_false(cache_offer_dns(c, &name, DNS_TXT, a, before, UNIT_NOW));
+	assert_true(cache_epoch(c) != before);
+	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, CACHE_LOOK, UNIT_NOW, &b), RC_NONE);
+	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, CACHE_LOOK_STALE, UNIT_NOW + CACHE_FLUSH_S - 1, &b), RC_NONE);
+	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, CACHE_LOOK, UNIT_NOW + CACHE_FLUSH_S, &b), RC_OK);
+	dns_answer_unref(b);
+	/* newer than the flush */
+	cache_flush(c, UNIT_NOW - 1);
+	assert_int_equal(cache_get_dns(c, &name, DNS_TXT, CACHE_LOOK, UNIT_NOW, &b), RC_OK);
+	dns_answer_unref(b);
+	assert_true(cache_offer_dns(c, &name, DNS_TXT, a, cache_epoch(c), UNIT_NOW));
+	dns_answer_unref(a);
 	cache_destroy(&c);
 	close(fd[0]);
 	close(fd[1]);
@@ -176,7 +265,6 @@ look_on(void *arg)
 {
 	struct looker *l = arg;
 	const struct dns_answer *a;
-	bool is_stale;
 	char text[32];
 
 	for (unsigned i = 0; !atomic_load(&l->is_over); i = (i + 1) % 100) {
@@ -184,7 +272,7 @@ look_on(void *arg)
 
 		snprintf(text, sizeof text, "n%u.z%u.example", i, i % 10);
 		n = name_of(text);
-		if (cache_get_dns(l->c, &n, DNS_TXT, false, UNIT_NOW, &a, &is_stale) != RC_OK)
+		if (cache_get_dns(l->c, &n, DNS_TXT, CACHE_LOOK, UNIT_NOW, &a) != RC_OK)
 			continue;
 		REQUIRE(a->rr_count == 1);
 		dns_answer_unref(a);
@@ -197,7 +285,7 @@ look_on(void *arg)
 static void
 test_generations_under_look_ups(void **state)
 {
-	struct looker l = { .c = cache_create(unit_path, -1, &rules) };
+	struct looker l = { .c = cache_create(unit_path, -1, &rules, board) };
 	char why[512], file[CACHE_FILE_NAME_MAX + 32];
 	pthread_t thread[4];
 	bool is_changed;
@@ -242,13 +330,17 @@ test_generations_under_look_ups(void **state)
 	cache_destroy(&l.c);
 }
 
+#define cache_board_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cache_test(test_without_anything),
-		cache_test(test_from_offer_to_answer),
-		cache_test(test_generations_under_look_ups),
+		cache_board_test(test_without_anything),
+		cache_board_test(test_from_offer_to_answer),
+		cache_board_test(test_classes),
+		cache_board_test(test_flush),
+		cache_board_test(test_generations_under_look_ups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
