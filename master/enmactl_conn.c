@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -11,11 +12,13 @@
 
 #include "common/base/clock.h"
 #include "common/base/fdio.h"
+#include "common/base/xalloc.h"
 #include "common/ipc/ctlproto.h"
 #include "master/enmactl.h"
 
 enum {
 	ANSWER_MAX = 8 * MIB,
+	LINE_MAX_BYTES = 512 * KIB,     /* of a streamed answer: an entry of 60 KiB with all bytes escaped fits */
 	PIECE = 16 * KIB,
 	GONE_POLL_MS = 50,
 };
@@ -127,13 +130,10 @@ undo_dots(char *p, size_t n)
 }
 
 static enum rc
-parse(struct answer *a, char *why, size_t size)
+parse_head(struct answer *a, struct span head, char *why, size_t size)
 {
-	struct span all = buf_text(&a->bytes);
-	size_t end = span_find(all, '\n');
-	struct span head = span_sub(all, 0, end), word;
+	struct span word;
 
-	a->data = undo_dots(a->bytes.p + end + 1, a->bytes.n - end - 1);
 	if (span_eq(head, SPAN("ok"))) {
 		a->is_ok = true;
 		return RC_OK;
@@ -147,20 +147,39 @@ parse(struct answer *a, char *why, size_t size)
 	return RC_OK;
 }
 
-enum rc
-connection_ask(struct connection *c, const char *request, int timeout_ms, struct answer *out, char *why, size_t size)
+static enum rc
+parse(struct answer *a, char *why, size_t size)
+{
+	struct span all = buf_text(&a->bytes);
+	size_t end = span_find(all, '\n');
+
+	a->data = undo_dots(a->bytes.p + end + 1, a->bytes.n - end - 1);
+	return parse_head(a, span_sub(all, 0, end), why, size);
+}
+
+/* A refusal may be there already, and the other end closed: then its answer is still to be read.  So only the length can fail. */
+static enum rc
+put_request(const struct connection *c, const char *request, char *why, size_t size)
 {
 	char line[CTL_LINE_MAX + 1];
 	int n = snprintf(line, sizeof(line), "ENMA1 %s\n", request);
-	enum rc rc;
 
-	*out = (struct answer){ .bytes = buf_heap(ANSWER_MAX) };
 	if (n < 0 || (size_t)n >= sizeof(line)) {
 		snprintf(why, size, "the request is too long");
 		return RC_TEMP;
 	}
-	/* A refusal may be there already, and the other end closed: then its answer is still to be read. */
 	(void)!send(c->fd, line, (size_t)n, MSG_NOSIGNAL);
+	return RC_OK;
+}
+
+enum rc
+connection_ask(struct connection *c, const char *request, int timeout_ms, struct answer *out, char *why, size_t size)
+{
+	enum rc rc;
+
+	*out = (struct answer){ .bytes = buf_heap(ANSWER_MAX) };
+	if ((rc = put_request(c, request, why, size)) != RC_OK)
+		return rc;
 	if ((rc = receive(c->fd, timeout_ms, &out->bytes, why, size)) != RC_OK)
 		return rc;
 	if (out->bytes.n <= 2) {
@@ -168,6 +187,97 @@ connection_ask(struct connection *c, const char *request, int timeout_ms, struct
 		return RC_TEMP;
 	}
 	return parse(out, why, size);
+}
+
+/* ---- answers of any size ---------------------------------------------------------------------------------------- */
+
+struct stream {
+	connection_line_fn *fn;
+	void *arg;
+	struct answer *head;
+	bool has_head;
+	size_t n;
+	char bytes[LINE_MAX_BYTES];
+};
+
+/* RC_OK: go on; RC_NONE: fn wants no more; RC_LIMIT: that was the lone dot; RC_TEMP: not enma. */
+static enum rc
+stream_line(struct stream *s, struct span line, char *why, size_t size)
+{
+	if (!s->has_head) {
+		s->has_head = true;
+		buf_span(&s->head->bytes, line);
+		return parse_head(s->head, buf_text(&s->head->bytes), why, size);
+	}
+	if (span_eq(line, SPAN(".")))
+		return RC_LIMIT;
+	if (line.n > 0 && line.p[0] == '.')
+		line = span_from(line, 1);
+	return !s->head->is_ok || s->fn(s->arg, line) ? RC_OK : RC_NONE;
+}
+
+/* All whole lines of what is there; the rest moves to the front. */
+static enum rc
+stream_lines(struct stream *s, char *why, size_t size)
+{
+	struct span rest = span_of(s->bytes, s->n);
+	enum rc rc = RC_OK;
+	size_t end;
+
+	while (rc == RC_OK && (end = span_find(rest, '\n')) < rest.n) {
+		rc = stream_line(s, span_sub(rest, 0, end), why, size);
+		rest = span_from(rest, end + 1);
+	}
+	memmove(s->bytes, rest.p, rest.n);
+	s->n = rest.n;
+	if (rc == RC_OK && s->n == sizeof(s->bytes)) {
+		snprintf(why, size, "a line of the answer is too long");
+		return RC_TEMP;
+	}
+	return rc;
+}
+
+static enum rc
+stream_receive(int fd, int idle_ms, struct stream *s, char *why, size_t size)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	ssize_t n;
+	int got;
+
+	do
+		got = poll(&p, 1, idle_ms);
+	while (got < 0 && errno == EINTR);
+	if (got == 0) {
+		snprintf(why, size, "enma does not go on with its answer (waited %d s)", idle_ms / 1000);
+		return RC_TEMP;
+	}
+	n = recv(fd, s->bytes + s->n, sizeof(s->bytes) - s->n, 0);
+	if (n < 0 && errno == EINTR)
+		return RC_OK;
+	if (n <= 0) {
+		snprintf(why, size, "enma closed the connection in the middle of its answer");
+		return RC_TEMP;
+	}
+	s->n += (size_t)n;
+	return stream_lines(s, why, size);
+}
+
+enum rc
+connection_stream(struct connection *c, const char *request, int idle_ms, connection_line_fn *fn, void *arg, struct answer *head_out,
+                  char *why, size_t size)
+{
+	struct stream *s = xcalloc(1, sizeof(*s));
+	enum rc rc;
+
+	*head_out = (struct answer){ .bytes = buf_heap(LINE_MAX_BYTES + 1) };
+	s->fn = fn;
+	s->arg = arg;
+	s->head = head_out;
+	rc = put_request(c, request, why, size);
+	while (rc == RC_OK)
+		rc = stream_receive(c->fd, idle_ms, s, why, size);
+	free(s);
+	return rc == RC_LIMIT ? RC_OK : rc;
 }
 
 void

@@ -4,69 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "common/base/xalloc.h"
-#include "common/ipc/board.h"
 #include "master/enmactl.h"
+#include "master/enmactl_text.h"
 
 enum { WORKER_FIELDS_MAX = 16, CONFIG_COLUMNS = 4, CONFIG_VALUE_WIDTH = 40 };
-
-static struct span
-next_word(struct span *rest)
-{
-	struct span word = SPAN("");
-
-	(void)!span_split(rest, ' ', &word);
-	return word;
-}
-
-static int64_t
-to_int(struct span s)
-{
-	uint64_t v;
-
-	return span_to_uint(s, INT64_MAX, &v) ? (int64_t)v : -1;
-}
-
-static json_t *
-json_span(struct span s)
-{
-	json_t *j = json_stringn(s.p, s.n);
-
-	return j ? j : json_string("(not UTF-8)");
-}
-
-static void
-put_number_or_text(json_t *object, struct span key, struct span value)
-{
-	char *name = xstrndup(key.p, key.n);
-	int64_t v = to_int(value);
-
-	json_object_set_new(object, name, v >= 0 ? json_integer(v) : json_span(value));
-	free(name);
-}
-
-static void
-print_json(json_t *j)
-{
-	json_dumpf(j, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(j);
-}
-
-static void
-print_duration(char *out, size_t size, int64_t s)
-{
-	if (s < 60)
-		snprintf(out, size, "%" PRId64 "s", s);
-	else if (s < 3600)
-		snprintf(out, size, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
-	else if (s < 86400)
-		snprintf(out, size, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
-	else
-		snprintf(out, size, "%" PRId64 "d%02" PRId64 "h", s / 86400, s / 3600 % 24);
-}
 
 /* ---- status -------------------------------------------------------------------------------------------------- */
 
@@ -91,7 +33,7 @@ fact(struct span data, const char *word)
 	struct span line;
 
 	while (span_split(&data, '\n', &line))
-		if (span_eq(next_word(&line), span_cstr(word)))
+		if (span_eq(text_word(&line), span_cstr(word)))
 			return span_is_null(line) ? SPAN("") : line;
 	return SPAN("");
 }
@@ -100,16 +42,30 @@ static void
 print_worker(struct span line)
 {
 	char age[32];
-	int64_t retry_ms = to_int(field(line, "retry_ms"));
+	int64_t retry_ms = text_int(field(line, "retry_ms"));
 
-	print_duration(age, sizeof(age), to_int(field(line, "age_ms")) / 1000);
+	text_duration(age, sizeof(age), text_int(field(line, "age_ms")) / 1000);
 	printf("%4.*s %6.*s %8.*s %11.*s  %-9.*s %9.*s %8s ", SPAN_ARGS(field(line, "slot")), SPAN_ARGS(field(line, "group")),
 	       SPAN_ARGS(field(line, "pid")), SPAN_ARGS(field(line, "generation")), SPAN_ARGS(field(line, "state")),
 	       SPAN_ARGS(field(line, "sessions")), age);
 	if (retry_ms >= 0)
 		printf("  next try in %" PRId64 ".%" PRId64 "s\n", retry_ms / 1000, retry_ms % 1000 / 100);
 	else
-		printf("%7" PRId64 "ms\n", to_int(field(line, "beat_ms")));
+		printf("%7" PRId64 "ms\n", text_int(field(line, "beat_ms")));
+}
+
+static void
+print_cache(struct span line)
+{
+	int64_t retry_ms = text_int(field(line, "retry_ms"));
+	char age[32];
+
+	if (retry_ms >= 0) {
+		printf("cache: %.*s, next try in %" PRId64 ".%" PRId64 "s\n", SPAN_ARGS(field(line, "state")), retry_ms / 1000, retry_ms % 1000 / 100);
+		return;
+	}
+	text_duration(age, sizeof(age), text_int(field(line, "age_ms")) / 1000);
+	printf("cache: %.*s (pid %.*s, up %s)\n", SPAN_ARGS(field(line, "state")), SPAN_ARGS(field(line, "pid")), age);
 }
 
 static void
@@ -118,23 +74,28 @@ status_text(struct span data)
 	struct span rest = data, line, trouble = fact(data, "trouble"), conf = fact(data, "configuration");
 	char up[32];
 
-	print_duration(up, sizeof(up), to_int(fact(data, "uptime_s")));
+	text_duration(up, sizeof(up), text_int(fact(data, "uptime_s")));
 	printf("enma %.*s is %.*s%s%.*s (pid %.*s, generation %.*s, up %s)\n", SPAN_ARGS(fact(data, "version")), SPAN_ARGS(fact(data, "state")),
 	       trouble.n ? ": " : "", SPAN_ARGS(trouble), SPAN_ARGS(fact(data, "pid")), SPAN_ARGS(fact(data, "generation")), up);
 	printf("configuration: %.*s\n", SPAN_ARGS(conf.n ? conf : SPAN("defaults, no file")));
 	while (span_split(&rest, '\n', &line))
-		if (span_eq(next_word(&line), SPAN("socket"))) {
-			struct span group = next_word(&line);
+		if (span_eq(text_word(&line), SPAN("socket"))) {
+			struct span group = text_word(&line);
 
 			printf("socket %.*s: %.*s\n", SPAN_ARGS(group), SPAN_ARGS(line));
 		}
+	rest = data;
+	while (span_split(&rest, '\n', &line))
+		if (span_eq(text_word(&line), SPAN("cache")))
+			print_cache(line);
 	printf("\nSLOT SOCKET      PID  GENERATION  STATE      SESSIONS      AGE      BEAT\n");
 	rest = data;
 	while (span_split(&rest, '\n', &line))
-		if (span_eq(next_word(&line), SPAN("worker")))
+		if (span_eq(text_word(&line), SPAN("worker")))
 			print_worker(line);
 }
 
+/* Of a worker, or of the cache process. */
 static json_t *
 worker_json(struct span line)
 {
@@ -145,7 +106,7 @@ worker_json(struct span line)
 		size_t eq = span_find(word, '=');
 
 		if (eq < word.n)
-			put_number_or_text(w, span_sub(word, 0, eq), span_from(word, eq + 1));
+			text_json_put(w, span_sub(word, 0, eq), span_from(word, eq + 1));
 	}
 	return w;
 }
@@ -157,20 +118,22 @@ status_json(struct span data)
 	struct span line;
 
 	while (span_split(&data, '\n', &line)) {
-		struct span key = next_word(&line);
+		struct span key = text_word(&line);
 
 		if (key.n == 0)
 			continue;
 		if (span_eq(key, SPAN("socket"))) {
 			json_t *one = json_object();
 
-			put_number_or_text(one, SPAN("group"), next_word(&line));
-			json_object_set_new(one, "address", json_span(line));
+			text_json_put(one, SPAN("group"), text_word(&line));
+			json_object_set_new(one, "address", text_json(line));
 			json_array_append_new(sockets, one);
 		} else if (span_eq(key, SPAN("worker")))
 			json_array_append_new(workers, worker_json(line));
+		else if (span_eq(key, SPAN("cache")))
+			json_object_set_new(all, "cache", worker_json(line));
 		else
-			put_number_or_text(all, key, span_is_null(line) ? SPAN("") : line);
+			text_json_put(all, key, span_is_null(line) ? SPAN("") : line);
 	}
 	json_object_set_new(all, "sockets", sockets);
 	json_object_set_new(all, "workers", workers);
@@ -183,115 +146,10 @@ show_status(struct span data, bool as_json)
 	struct span state = fact(data, "state");
 
 	if (as_json)
-		print_json(status_json(data));
+		text_json_print(status_json(data));
 	else
 		status_text(data);
 	return span_eq(state, SPAN("running")) || span_eq(state, SPAN("reloading")) ? CTL_GOOD : CTL_REFUSED;
-}
-
-/* ---- stats --------------------------------------------------------------------------------------------------- */
-
-struct histogram {
-	struct span name;
-	uint64_t sum_us, count;
-	uint64_t bucket[BOARD_BUCKETS];
-};
-
-static struct histogram
-read_histogram(struct span line)
-{
-	struct histogram h = { .name = next_word(&line) };
-
-	(void)!span_to_uint(next_word(&line), UINT64_MAX, &h.sum_us);
-	for (int i = 0; i < BOARD_BUCKETS; i++) {
-		(void)!span_to_uint(next_word(&line), UINT64_MAX, &h.bucket[i]);
-		h.count += h.bucket[i];
-	}
-	return h;
-}
-
-/* The upper end of the bucket in which this share of all values is reached. */
-static uint64_t
-percentile(const struct histogram *h, unsigned percent)
-{
-	uint64_t need = (h->count / 100) * percent + (h->count % 100 * percent + 99) / 100, seen = 0;
-
-	for (int i = 0; i < BOARD_BUCKETS; i++)
-		if ((seen += h->bucket[i]) >= need && h->count > 0)
-			return 2ull << i;
-	return 0;
-}
-
-static void
-histogram_text(struct span line)
-{
-	struct histogram h = read_histogram(line);
-	static const unsigned percents[] = { 50, 90, 99 };
-
-	printf("%.*s.count %" PRIu64 "\n", SPAN_ARGS(h.name), h.count);
-	printf("%.*s.mean_us %" PRIu64 "\n", SPAN_ARGS(h.name), h.count ? h.sum_us / h.count : 0);
-	for (size_t i = 0; i < ARRAY_LEN(percents); i++)
-		printf("%.*s.p%u_below_us %" PRIu64 "\n", SPAN_ARGS(h.name), percents[i], percentile(&h, percents[i]));
-}
-
-static json_t *
-histogram_json(const struct histogram *h)
-{
-	json_t *j = json_object(), *buckets = json_array();
-
-	for (int i = 0; i < BOARD_BUCKETS; i++)
-		json_array_append_new(buckets, json_integer((json_int_t)h->bucket[i]));
-	json_object_set_new(j, "count", json_integer((json_int_t)h->count));
-	json_object_set_new(j, "sum_us", json_integer((json_int_t)h->sum_us));
-	json_object_set_new(j, "buckets", buckets);
-	return j;
-}
-
-static json_t *
-stats_json(struct span data)
-{
-	json_t *all = json_object(), *gauges = json_object(), *counters = json_object(), *histograms = json_object();
-	struct span line;
-
-	while (span_split(&data, '\n', &line)) {
-		struct span kind = next_word(&line);
-
-		if (span_eq(kind, SPAN("histogram"))) {
-			struct histogram h = read_histogram(line);
-			char *name = xstrndup(h.name.p, h.name.n);
-
-			json_object_set_new(histograms, name, histogram_json(&h));
-			free(name);
-		} else if (kind.n > 0) {
-			struct span name = next_word(&line);
-
-			put_number_or_text(span_eq(kind, SPAN("gauge")) ? gauges : counters, name, next_word(&line));
-		}
-	}
-	json_object_set_new(all, "gauges", gauges);
-	json_object_set_new(all, "counters", counters);
-	json_object_set_new(all, "histograms", histograms);
-	return all;
-}
-
-int
-show_stats(struct span data, bool as_json)
-{
-	struct span line;
-
-	if (as_json) {
-		print_json(stats_json(data));
-		return CTL_GOOD;
-	}
-	while (span_split(&data, '\n', &line)) {
-		struct span kind = next_word(&line);
-
-		if (span_eq(kind, SPAN("histogram")))
-			histogram_text(line);
-		else if (kind.n > 0)
-			printf("%.*s\n", SPAN_ARGS(line));
-	}
-	return CTL_GOOD;
 }
 
 /* ---- config and the rest ------------------------------------------------------------------------------------- */
@@ -326,11 +184,11 @@ show_config(struct span data, bool with_head, bool as_json)
 		}
 		row = json_object();
 		for (int i = 0; i < CONFIG_COLUMNS; i++)
-			json_object_set_new(row, names[i], json_span(col[i]));
+			json_object_set_new(row, names[i], text_json(col[i]));
 		json_array_append_new(rows, row);
 	}
 	if (as_json)
-		print_json(rows);
+		text_json_print(rows);
 	else
 		json_decref(rows);
 	return CTL_GOOD;
@@ -344,7 +202,7 @@ lines_json(struct span data)
 
 	while (span_split(&data, '\n', &line))
 		if (line.n > 0)
-			json_array_append_new(lines, json_span(line));
+			json_array_append_new(lines, text_json(line));
 	return lines;
 }
 
@@ -357,10 +215,10 @@ show_plain(const struct answer *a, bool as_json)
 		json_object_set_new(j, "ok", json_boolean(a->is_ok));
 		if (!a->is_ok) {
 			json_object_set_new(j, "code", json_string(a->code));
-			json_object_set_new(j, "text", json_span(a->text));
+			json_object_set_new(j, "text", text_json(a->text));
 		}
 		json_object_set_new(j, "lines", lines_json(a->data));
-		print_json(j);
+		text_json_print(j);
 	} else if (a->is_ok)
 		fwrite(a->data.p, 1, a->data.n, stdout);
 	else {
@@ -378,8 +236,8 @@ show_problem(const char *code, const char *text, int exit_code, bool as_json)
 
 		json_object_set_new(j, "ok", json_false());
 		json_object_set_new(j, "code", json_string(code));
-		json_object_set_new(j, "text", json_span(span_cstr(text)));
-		print_json(j);
+		json_object_set_new(j, "text", text_json(span_cstr(text)));
+		text_json_print(j);
 	} else
 		fprintf(stderr, "enmactl: %s\n", text);
 	return exit_code;
