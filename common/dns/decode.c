@@ -460,6 +460,7 @@ answer_decode(struct span packet, const struct dns_name *name, uint16_t type)
 	struct reading r = {
 		.pk = { (const uint8_t *)packet.p, packet.n, 0 }, .type = type, .ttl_s = INT32_MAX, .why = "broken packet",
 	};
+	struct dns_answer *a;
 
 	if (!read_header(&r))
 		return answer_status(DNS_MALFORMED, 0, r.why);
@@ -469,7 +470,9 @@ answer_decode(struct span packet, const struct dns_name *name, uint16_t type)
 		return answer_status(DNS_MALFORMED, 0, "truncated");
 	if (!read_question(&r, name) || !walk_answers(&r) || !follow_chain(&r, name) || !walk_rest(&r) || !walk_matches(&r, NULL))
 		return answer_status(DNS_MALFORMED, 0, r.why);
-	return is_answer(&r) ? finish(&r) : no_answer(r.rcode);
+	a = is_answer(&r) ? finish(&r) : no_answer(r.rcode);
+	a->is_alias = !dns_name_eq(&r.end, name);
+	return a;
 }
 
 const struct dns_answer *

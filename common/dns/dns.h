@@ -76,6 +76,7 @@ struct dns_answer {
 	enum dns_status status;
 	bool is_secure;                 /* DNSSEC-validated */
 	bool is_from_cache;             /* no query left this host for it, as far as the source knows */
+	bool is_alias;                  /* the status is that of another name, to which CNAMEs led */
 	bool is_stale;                  /* it has expired, and is used because no new one is to be had (RFC 8767) */
 	uint32_t ttl_s;                 /* least TTL of the chain; for NODATA/NXDOMAIN the SOA's negative TTL; 0 for failures */
 	uint32_t elapsed_us;            /* from asking to answer */
