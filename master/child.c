@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cache/cache_guard.h"
 #include "common/base/fdio.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
@@ -19,6 +20,8 @@
 
 /* Queue ids named in one log line; the others are counted. */
 enum { WORK_LISTED_MAX = 20 };
+
+static const char *const role_names[] = { [CHILD_WORKER] = "worker", [CHILD_CACHE] = "cache" };
 
 enum rc
 child_reserve(void)
@@ -72,7 +75,7 @@ static NORETURN void
 become(const struct child_plan *plan, int status_fd, int board_fd)
 {
 	char generation[24], number[16], group[16], why[STATUS_TEXT_MAX];
-	const char *argv[] = { "enma", "-x", plan->role, "-g", generation, "-n", number, "-G", group, NULL };
+	const char *argv[] = { "enma", "-x", role_names[plan->role], "-g", generation, "-n", number, "-G", group, NULL };
 
 	setpgid(0, 0);
 	sig_restore();
@@ -83,6 +86,8 @@ become(const struct child_plan *plan, int status_fd, int board_fd)
 	put(board_fd, PROCFD_BOARD);
 	put(plan->listen_fd, PROCFD_LISTEN);
 	put(plan->log_fd, PROCFD_LOG);
+	put(plan->feed_fd, PROCFD_FEED);
+	put(plan->claims_fd, PROCFD_CLAIMS);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_PID");
 	unsetenv("WATCHDOG_USEC");
@@ -100,12 +105,17 @@ new_child(const struct child_plan *plan, int64_t now_ms)
 {
 	struct child *c = xcalloc(1, sizeof(*c));
 
+	c->role = plan->role;
 	c->number = plan->number;
 	c->group = plan->group;
 	c->generation = plan->generation;
 	c->session_count = plan->session_count;
 	c->started_ms = c->beat_changed_ms = now_ms;
 	c->status_fd = -1;
+	if (c->role == CHILD_CACHE)
+		snprintf(c->name, sizeof(c->name), "the cache process");
+	else
+		snprintf(c->name, sizeof(c->name), "worker %u", c->number);
 	return c;
 }
 
@@ -118,18 +128,18 @@ child_spawn(const struct child_plan *plan, int64_t now_ms, struct child **out, c
 
 	*out = NULL;
 	if (board_create(plan->session_count, &board_fd, &c->board, &c->board_size) != RC_OK) {
-		snprintf(why, size, "cannot make shared memory for a worker: %s", strerror(errno));
+		snprintf(why, size, "cannot make shared memory for %s: %s", c->name, strerror(errno));
 		goto cleanup;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
-		snprintf(why, size, "cannot make a socket pair for a worker: %s", strerror(errno));
+		snprintf(why, size, "cannot make a socket pair for %s: %s", c->name, strerror(errno));
 		goto cleanup;
 	}
 	c->pid = fork();
 	if (c->pid == 0)
 		become(plan, pair[1], board_fd);
 	if (c->pid < 0) {
-		snprintf(why, size, "cannot fork a worker: %s", strerror(errno));
+		snprintf(why, size, "cannot fork %s: %s", c->name, strerror(errno));
 		goto cleanup;
 	}
 	(void)setpgid(c->pid, c->pid);          /* whoever is first */
@@ -220,6 +230,8 @@ exit_meaning(int code)
 		return " (cannot work with this configuration)";
 	case EX_SOFTWARE:
 		return " (gave itself up)";
+	case CACHE_GUARD_EXIT:
+		return " (met a damaged cache file)";
 	default:
 		return "";
 	}

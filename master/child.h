@@ -1,7 +1,7 @@
 /*
  * child - one child process: start it, listen to it, tell it to go, bury it.
  *
- * Mechanism only: supervise.c decides.  A child's words and its board are not trusted.
+ * Mechanism only: the supervise files decide.  A child's words and its board are not trusted.
  */
 #ifndef ENMA_MASTER_CHILD_H
 #define ENMA_MASTER_CHILD_H
@@ -14,7 +14,10 @@
 #include "common/ipc/status.h"
 #include "master/totals.h"
 
+enum child_role { CHILD_WORKER, CHILD_CACHE };
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_RETIRING };
+
+enum { CHILD_NAME_MAX = 32 };
 
 struct slot;
 
@@ -23,8 +26,10 @@ struct child {
 	struct slot *slot;              /* whose place it holds; NULL: detached, on its way out */
 	void *owner;                    /* for the loop's function */
 	pid_t pid;
+	enum child_role role;
+	char name[CHILD_NAME_MAX];      /* "worker 3", "the cache process": how log lines call it */
 	unsigned number, group;
-	uint64_t generation;
+	uint64_t generation;            /* cache: running number of cache processes */
 	enum child_state state;
 	bool was_ready;
 	int status_fd;                  /* -1 after its end was seen */
@@ -40,16 +45,17 @@ struct child {
 	int64_t drain_until_ms;         /* RETIRING: when its time is over */
 	int next_signal;                /* 0: none is planned */
 	int64_t signal_at_ms;
+	int64_t flush_sent, flush_done; /* worker: numbers of the last STATUS_FLUSH and STATUS_FLUSHED; 0: none */
 	int failed_code;                /* of its STATUS_FAILED frame; 0: none came */
 	char failed_text[STATUS_TEXT_MAX];
 };
 
 struct child_plan {
 	const char *exe;                /* "/proc/self/exe" */
-	const char *role;
+	enum child_role role;
 	uint64_t generation;
 	unsigned number, group;
-	int conf_fd, listen_fd, log_fd; /* -1: /dev/null in its place */
+	int conf_fd, listen_fd, log_fd, feed_fd, claims_fd;     /* -1: /dev/null in its place */
 	uint32_t session_count;
 };
 

@@ -171,6 +171,18 @@ ctl_find(struct ctl_server *s, uint64_t ticket)
 	return NULL;
 }
 
+int
+ctl_socket(const struct ctl_client *c)
+{
+	return c->fd;
+}
+
+void
+ctl_forget(struct ctl_client *c)
+{
+	client_close(c);
+}
+
 const char *
 ctl_who(const struct ctl_client *c)
 {

@@ -2,6 +2,7 @@
 #include "master/identity.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/fdio.h"
 #include "common/base/xalloc.h"
 
 static const struct passwd *
@@ -84,28 +86,64 @@ identity_resolve(const char *setting, struct identity *out, char *why, size_t si
 	return rc;
 }
 
+/* The folder of a path, to be freed; NULL for the working folder and "/", which are there. */
+static char *
+folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL || slash == path ? NULL : xstrndup(path, (size_t)(slash - path));
+}
+
+/* RC_OK: made just now; RC_NONE: there already; RC_TEMP with a reason. */
+static enum rc
+make_folder(const char *folder, mode_t mode, char *why, size_t size)
+{
+	struct stat st;
+
+	if (stat(folder, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return RC_NONE;
+		snprintf(why, size, "%s is not a folder", folder);
+		return RC_TEMP;
+	}
+	if (errno == ENOENT && mkdir(folder, mode) == 0)
+		return RC_OK;
+	if (errno == EEXIST)
+		return RC_NONE;
+	snprintf(why, size, "cannot make the folder %s: %s", folder, errno == ENOENT ? "the folder above it does not exist" : strerror(errno));
+	return RC_TEMP;
+}
+
 enum rc
 identity_make_folder(const char *path, char *why, size_t size)
 {
-	const char *slash = strrchr(path, '/');
-	enum rc rc = RC_OK;
-	struct stat st;
-	char *folder;
+	char *folder = folder_of(path);
+	enum rc rc = folder == NULL ? RC_NONE : make_folder(folder, 0755, why, size);
 
-	if (slash == NULL || slash == path)
-		return RC_OK;           /* the working folder, or "/" */
-	folder = xstrndup(path, (size_t)(slash - path));
-	if (stat(folder, &st) == 0) {
-		if (!S_ISDIR(st.st_mode)) {
-			snprintf(why, size, "%s is not a folder", folder);
-			rc = RC_TEMP;
-		}
-	} else if (errno != ENOENT || (mkdir(folder, 0755) < 0 && errno != EEXIST)) {
-		snprintf(why, size, "cannot make the folder %s: %s", folder,
-		         errno == ENOENT ? "the folder above it does not exist" : strerror(errno));
-		rc = RC_TEMP;
-	} else
+	if (rc == RC_OK)
 		(void)chmod(folder, 0755);      /* whatever the umask was: the MTA has to reach the sockets in it */
 	free(folder);
-	return rc;
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
+enum rc
+identity_make_folder_for(const char *path, const struct identity *owner, char *why, size_t size)
+{
+	char *folder = folder_of(path);
+	enum rc rc = folder == NULL ? RC_NONE : make_folder(folder, 0700, why, size);
+	int fd = -1;
+
+	/* By a descriptor: nobody can put another folder in its place meanwhile. */
+	if (rc == RC_OK) {
+		fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || (geteuid() == 0 && fchown(fd, owner->uid, owner->gid) < 0) || fchmod(fd, 0750) < 0) {
+			snprintf(why, size, "cannot give the folder %s to its user: %s", folder, strerror(errno));
+			(void)rmdir(folder);
+			rc = RC_TEMP;
+		}
+	}
+	fdio_close(&fd);
+	free(folder);
+	return rc == RC_NONE ? RC_OK : rc;
 }

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cache/writer.h"
 #include "common/ipc/procfd.h"
 #include "master/child.h"
 #include "master/daemon.h"
@@ -49,6 +50,8 @@ run_role(const char *role, const struct role_args *args)
 {
 	if (strcmp(role, "worker") == 0)
 		return worker_main(args);
+	if (strcmp(role, "cache") == 0)
+		return writer_main(args);
 	usage("-x is for enma itself, and there is no such role");
 }
 

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/conf/snapshot.h"
+#include "master/cachespace.h"
 #include "master/logging.h"
 
 enum {
@@ -148,6 +149,7 @@ generation_make(const struct master_options *o, uint64_t number, bool is_first, 
 	if (is_first)
 		enter_folder(c, outcome);
 	check_sockets(g, outcome);
+	cachespace_check(c, outcome);
 	freeze(g, outcome);
 	if (outcome->code != 0) {
 		generation_destroy(&g, NULL);

@@ -24,42 +24,12 @@ enum {
 	CONTROL_BACKLOG = 16,
 	FLUSH_MS = 300,                 /* for the last answers to leave */
 	WAIT_MAX_MS = 60000,
-	STARTING_FAIR_MS = 5000,        /* a worker that takes longer to start is missing */
 };
 
 const struct conf *
 supervise_conf(const struct supervise *s)
 {
 	return s->current ? s->current->conf : s->next->conf;
-}
-
-/* A successor that just starts is no trouble: after a crash, and whenever workers retire, that is how it should be. */
-static bool
-is_held(const struct slot *slot, int64_t now)
-{
-	const struct child *c = slot->child;
-
-	if (c == NULL)
-		return !slot->has_failed && slot->start_at_ms <= now;
-	return c->state == CHILD_READY || (c->state == CHILD_STARTING && !slot->has_failed && now - c->started_ms < STARTING_FAIR_MS);
-}
-
-const char *
-supervise_trouble(const struct supervise *s)
-{
-	int64_t now = clock_mono_ms();
-
-	if (s->is_stopping)
-		return "stopping";
-	if (s->current == NULL)
-		return "starting";
-	for (const struct child *c = s->children; c != NULL; c = c->next)
-		if (c->is_stuck)
-			return "a worker is stuck";
-	for (size_t i = 0; i < s->current->slot_count; i++)
-		if (!is_held(&s->current->slots[i], now))
-			return "a worker is missing";
-	return NULL;
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------------- */
@@ -76,7 +46,8 @@ stop_first(struct supervise *s, int64_t now)
 		supervise_answer_reload(s);
 	}
 	for (struct child *c = s->children; c != NULL; c = c->next)
-		supervise_drain(c, seconds, now);
+		if (c->role == CHILD_WORKER)
+			supervise_drain(c, seconds, now);
 	/* New connections are refused from here on, so that the MTA takes its default action at once instead of waiting. */
 	if (s->next != NULL) {
 		if (s->current != NULL)
@@ -99,9 +70,12 @@ supervise_stop(struct supervise *s, bool at_once, const char *who)
 		stop_first(s, now);
 	else
 		at_once = true;
+	s->is_hurried |= at_once;
 	for (struct child *c = s->children; at_once && c != NULL; c = c->next) {
+		if (c->role == CHILD_CACHE)
+			continue;               /* supervise_cache_leave() */
 		kill(c->pid, SIGKILL);
-		child_plan_signal(c, SIGKILL, now + KILL_AGAIN_MS);
+		child_plan_signal(c, SIGKILL, now + SUPERVISE_KILL_AGAIN_MS);
 	}
 }
 
@@ -169,23 +143,6 @@ next_start(const struct generation *g, int64_t next)
 	return next;
 }
 
-static void
-tell_trouble(struct supervise *s)
-{
-	const char *trouble = s->current == NULL || s->is_stopping ? NULL : supervise_trouble(s);
-	size_t ready = s->current == NULL ? 0 : generation_ready(s->current);
-
-	/* Texts are constants.  A successor on its way is no trouble, but the number that was told must not stay behind. */
-	if (trouble == s->told_trouble && (trouble != NULL || ready == s->told_ready))
-		return;
-	s->told_trouble = trouble;
-	s->told_ready = ready;
-	if (trouble != NULL)
-		notify_status("Degraded: %s", trouble);
-	else if (s->current != NULL && !s->is_stopping)
-		notify_status("Generation %llu, %zu workers ready", (unsigned long long)s->current->number, ready);
-}
-
 static int64_t
 feed_watchdog(struct supervise *s, int64_t now)
 {
@@ -208,19 +165,27 @@ tick(struct supervise *s, int64_t now)
 
 	supervise_watch(s, now);
 	if (s->is_stopping) {
+		supervise_cache_leave(s, now);
 		s->is_done = s->children == NULL;
 	} else {
+		bool is_early;
+
+		supervise_cache_reconcile(s, now);
+		is_early = supervise_cache_is_awaited(s, now);
 		supervise_reconcile(s, s->current, now);
-		supervise_reconcile(s, s->next, now);
+		if (!is_early)
+			supervise_reconcile(s, s->next, now);
 		if (s->next != NULL)
 			supervise_judge_next(s, now);
 		if (s->next == NULL && s->reload_again)
 			supervise_reload(s, 0, "asked for during the last one");
-		next = next_start(s->next, next_start(s->current, next));
+		next = next_start(is_early ? NULL : s->next, next_start(s->current, supervise_cache_next(s, next)));
 		if (s->next != NULL)
 			next = MIN(next, s->next_deadline_ms);
 	}
-	tell_trouble(s);
+	supervise_cache_sample(s, now);
+	next = supervise_flush_tick(s, now, next);
+	supervise_tell_trouble(s);
 	for (const struct child *c = s->children; c != NULL; c = c->next)
 		if (c->next_signal != 0)
 			next = MIN(next, c->signal_at_ms);
@@ -294,6 +259,7 @@ begin(struct supervise *s)
 	}
 	if ((rc = generation_listen(s->next, NULL, o)) != RC_OK)
 		return rc;
+	supervise_cache_open(s, clock_mono_ms());
 	supervise_expect_next(s, clock_mono_ms());
 	return RC_OK;
 }
@@ -304,6 +270,7 @@ end(struct supervise *s)
 	if (s->ctl != NULL)
 		ctl_server_flush(s->ctl, FLUSH_MS);
 	ctl_server_close(&s->ctl);
+	supervise_cache_close(&s->cache);
 	generation_destroy(&s->next, s->current);
 	generation_destroy(&s->current, NULL);
 	pidfile_drop(&s->pidfile);
@@ -327,6 +294,7 @@ supervise_run(const struct master_options *o)
 	struct supervise s = { .options = o, .sig_fd = -1, .pidfile.fd = -1, .started_ms = clock_mono_ms() };
 
 	outcome_init(&s.outcome);
+	supervise_cache_init(&s.cache);
 	if (begin(&s) == RC_OK) {
 		tell_start(&s, true);           /* warnings */
 		outcome_clear(&s.outcome);

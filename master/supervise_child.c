@@ -1,35 +1,24 @@
-/* supervise_child - the children: started, heard, watched, buried; see supervise_int.h. */
-#include <errno.h>
+/* supervise_child - the children: started, heard, told to go; see supervise_int.h. */
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/fdio.h"
 #include "common/base/log.h"
-#include "master/sig.h"
 #include "master/supervise_int.h"
 
 enum {
-	READY_LIMIT_MS = 30000,         /* one worker, from exec to READY */
-	LEAVE_MS = 5000,                /* a worker that was told to go before it was ready, or said that it failed */
-	DRAIN_GRACE_MS = 1000,          /* beyond the time that the worker was given itself */
-	TERM_GRACE_MS = 2000,           /* between TERM and KILL */
-	ABRT_GRACE_MS = 10000,          /* between ABRT and KILL: time to write a core */
-	STUCK_GRACE_MS = 5000,          /* between DRAIN and ABRT of a stuck worker, at most */
-	WATCH_MS = 1000,                /* boards are looked at this often, or four times per worker.stuck_timeout */
-	PAUSE_MS = 3000,                /* if we ourselves were stopped for this long, nobody is called stuck for it */
+	READY_LIMIT_MS = 30000,         /* one child, from exec to READY */
+	LEAVE_MS = 5000,                /* a child that was told to go before it was ready, or said that it failed */
 	RETIRED_TOO_SOON_MS = 1000,     /* a worker that retires so soon after READY is braked like a crash */
 	FRAMES_PER_ROUND = 16,          /* a child that floods us does not keep the others waiting */
 };
 
 static void on_child(void *arg, uint32_t events);
 
-static void
-detach(struct child *c, int64_t successor_at_ms)
+void
+supervise_detach(struct child *c, int64_t successor_at_ms)
 {
 	if (c->slot == NULL)
 		return;
@@ -42,9 +31,9 @@ detach(struct child *c, int64_t successor_at_ms)
 void
 supervise_drain(struct child *c, int64_t seconds, int64_t now)
 {
-	int64_t wait_ms = c->was_ready ? seconds * 1000 + DRAIN_GRACE_MS : LEAVE_MS;
+	int64_t wait_ms = c->was_ready ? seconds * 1000 + SUPERVISE_DRAIN_GRACE_MS : LEAVE_MS;
 
-	detach(c, now);
+	supervise_detach(c, now);
 	if (c->state == CHILD_RETIRING && !c->awaits_successor && c->next_signal != 0 && c->signal_at_ms <= now + wait_ms)
 		return;                         /* it goes already, and sooner */
 	c->awaits_successor = false;
@@ -60,51 +49,13 @@ void
 supervise_drain_generation(struct supervise *s, uint64_t number, int64_t seconds, int64_t now)
 {
 	for (struct child *c = s->children; c != NULL; c = c->next)
-		if (c->generation == number)
+		if (c->role == CHILD_WORKER && c->generation == number)
 			supervise_drain(c, seconds, now);
 }
 
-static struct generation *
-generation_of(struct supervise *s, const struct slot *slot)
-{
-	struct generation *all[] = { s->current, s->next };
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (all[i] != NULL && slot >= all[i]->slots && slot < all[i]->slots + all[i]->slot_count)
-			return all[i];
-	return NULL;
-}
-
-/* A start that did not work, for the brake and for the outcome of a generation on its way in. */
-static void
-slot_failed(struct supervise *s, struct slot *slot, int code, const char *reason, int64_t now)
-{
-	bool is_first_try = generation_of(s, slot) == s->next;
-
-	slot->has_failed = true;
-	slot->start_at_ms = brake_died(&slot->brake, false, now);
-	if (!is_first_try)
-		log_error("worker %u: %s; next try in %lld s", slot->number, reason, (long long)(slot->start_at_ms - now) / 1000);
-	else if (s->outcome.code == 0)          /* one line is enough for a generation whose workers all die of the same thing */
-		outcome_add(&s->outcome, code, "worker %u: %s", slot->number, reason);
-}
-
 void
-supervise_start_child(struct supervise *s, struct generation *g, struct slot *slot, int64_t now)
+supervise_adopt(struct supervise *s, struct slot *slot, struct child *c, int64_t now)
 {
-	char why[FDIO_WHY_MAX];
-	struct child *c;
-	struct child_plan plan = {
-		.exe = s->options->exe, .role = "worker", .generation = g->number, .number = slot->number, .group = slot->group,
-		.conf_fd = g->conf_fd, .listen_fd = listen_fd(g->listeners[slot->group]), .log_fd = g->log_fd,
-		.session_count = (uint32_t)MIN(g->conf->worker_max_sessions, (int64_t)BOARD_SESSIONS_MAX),
-	};
-
-	if (child_spawn(&plan, now, &c, why, sizeof(why)) != RC_OK) {
-		slot_failed(s, slot, EX_TEMPFAIL, why, now);
-		return;
-	}
-	s->count.started++;
 	c->owner = s;
 	c->slot = slot;
 	slot->child = c;
@@ -113,7 +64,27 @@ supervise_start_child(struct supervise *s, struct generation *g, struct slot *sl
 	child_plan_signal(c, SIGKILL, now + READY_LIMIT_MS);
 	if (loop_add(s->loop, c->status_fd, EPOLLIN, on_child, c) != RC_OK)
 		child_plan_signal(c, SIGKILL, now);
-	log_debug("worker %u of generation %llu started as pid %d", c->number, (unsigned long long)g->number, (int)c->pid);
+	log_debug("%s of generation %llu started as pid %d", c->name, (unsigned long long)c->generation, (int)c->pid);
+}
+
+void
+supervise_start_child(struct supervise *s, struct generation *g, struct slot *slot, int64_t now)
+{
+	char why[FDIO_WHY_MAX];
+	struct child *c;
+	struct child_plan plan = {
+		.exe = s->options->exe, .role = CHILD_WORKER, .generation = g->number, .number = slot->number, .group = slot->group,
+		.conf_fd = g->conf_fd, .listen_fd = listen_fd(g->listeners[slot->group]), .log_fd = g->log_fd,
+		.feed_fd = g->conf->cache_enabled ? s->cache.feed_fd[0] : -1, .claims_fd = g->conf->cache_enabled ? s->cache.claims_fd : -1,
+		.session_count = (uint32_t)MIN(g->conf->worker_max_sessions, (int64_t)BOARD_SESSIONS_MAX),
+	};
+
+	if (child_spawn(&plan, now, &c, why, sizeof(why)) != RC_OK) {
+		supervise_slot_failed(s, slot, EX_TEMPFAIL, why, now);
+		return;
+	}
+	s->count.started++;
+	supervise_adopt(s, slot, c, now);
 }
 
 /* Those that asked to be replaced served until now. */
@@ -121,7 +92,7 @@ static void
 relieve(struct supervise *s, const struct child *successor, int64_t now)
 {
 	for (struct child *c = s->children; c != NULL; c = c->next)
-		if (c->awaits_successor && c->generation == successor->generation && c->group == successor->group
+		if (c->awaits_successor && c->role == CHILD_WORKER && c->generation == successor->generation && c->group == successor->group
 		    && c->number == successor->number)
 			supervise_drain(c, supervise_conf(s)->worker_drain_timeout, now);
 }
@@ -136,7 +107,9 @@ on_ready(struct child *c, int64_t now)
 	if (c->state == CHILD_RETIRING) {       /* told to go while it started: it may have taken sessions since */
 		const struct supervise *s = c->owner;
 
-		c->drain_until_ms = now + supervise_conf(s)->worker_drain_timeout * 1000 + DRAIN_GRACE_MS;
+		if (c->role == CHILD_CACHE)
+			return;                 /* its time is enough as it is */
+		c->drain_until_ms = now + supervise_conf(s)->worker_drain_timeout * 1000 + SUPERVISE_DRAIN_GRACE_MS;
 		child_plan_signal(c, SIGTERM, c->drain_until_ms);
 		return;
 	}
@@ -146,8 +119,9 @@ on_ready(struct child *c, int64_t now)
 		c->slot->has_failed = false;
 		brake_ready(&c->slot->brake);
 	}
-	log_debug("worker %u (pid %d) is ready", c->number, (int)c->pid);
-	relieve(c->owner, c, now);
+	log_debug("%s (pid %d) is ready", c->name, (int)c->pid);
+	if (c->role == CHILD_WORKER)
+		relieve(c->owner, c, now);
 }
 
 static void
@@ -157,13 +131,18 @@ on_retiring(struct supervise *s, struct child *c, int64_t value, int64_t now)
 
 	if (c->state != CHILD_READY)
 		return;
+	if (c->role == CHILD_CACHE) {           /* its successor cannot be there first: only one may write */
+		log_info("%s (pid %d) retires, a successor starts", c->name, (int)c->pid);
+		supervise_drain(c, SUPERVISE_CACHE_LEAVE_S, now);
+		return;
+	}
 	s->count.retired++;
 	if (c->slot != NULL && now - c->ready_ms < RETIRED_TOO_SOON_MS)
 		successor_at = brake_died(&c->slot->brake, true, now);
-	detach(c, successor_at);
+	supervise_detach(c, successor_at);
 	c->state = CHILD_RETIRING;
 	c->awaits_successor = true;
-	log_info("worker %u (pid %d) retires (%s), a successor starts", c->number, (int)c->pid,
+	log_info("%s (pid %d) retires (%s), a successor starts", c->name, (int)c->pid,
 	         value == STATUS_WHY_SESSIONS ? "worker.retire_sessions" : value == STATUS_WHY_RSS ? "worker.max_rss" : "its own wish");
 }
 
@@ -182,7 +161,7 @@ on_frame(struct supervise *s, struct child *c, const struct status_frame *f, int
 {
 	if (f->generation != c->generation) {
 		s->count.bad_frames++;
-		log_warn("worker %u (pid %d) sent a frame of generation %llu, ignored", c->number, (int)c->pid, (unsigned long long)f->generation);
+		log_warn("%s (pid %d) sent a frame of generation %llu, ignored", c->name, (int)c->pid, (unsigned long long)f->generation);
 		return;
 	}
 	switch (f->kind) {
@@ -195,14 +174,18 @@ on_frame(struct supervise *s, struct child *c, const struct status_frame *f, int
 	case STATUS_FAILED:
 		on_failed(c, f, now);
 		break;
+	case STATUS_FLUSHED:
+		if (f->value > c->flush_done && f->value <= c->flush_sent)
+			c->flush_done = f->value;
+		break;
 	default:
 		s->count.bad_frames++;
-		log_limited(LOG_L_WARN, "a worker sent a frame that only the supervisor may send, ignored");
+		log_limited(LOG_L_WARN, "a child sent a frame that only the supervisor may send, ignored");
 	}
 }
 
-static void
-read_frames(struct supervise *s, struct child *c)
+void
+supervise_read_frames(struct supervise *s, struct child *c)
 {
 	for (int i = 0; i < FRAMES_PER_ROUND && c->status_fd >= 0; i++) {
 		struct status_frame f;
@@ -215,7 +198,7 @@ read_frames(struct supervise *s, struct child *c)
 			on_frame(s, c, &f, clock_mono_ms());
 		else if (rc == RC_SYNTAX) {
 			s->count.bad_frames++;
-			log_limited(LOG_L_WARN, "a worker sent %s, ignored", why);
+			log_limited(LOG_L_WARN, "a child sent %s, ignored", why);
 		} else if (rc == RC_TEMP)
 			return;
 		else {
@@ -230,103 +213,7 @@ on_child(void *arg, uint32_t events UNUSED)
 {
 	struct child *c = arg;
 
-	read_frames(c->owner, c);
-}
-
-/* Its start did not work: in its own words, if it had time for them. */
-static void
-bury_unready(struct supervise *s, struct child *c, struct slot *slot, int wait_status, const char *end, int64_t now)
-{
-	int code = EX_SOFTWARE;
-	char reason[STATUS_TEXT_MAX + 64];
-
-	if (slot == NULL)
-		return;
-	if (c->failed_code != 0) {
-		code = c->failed_code;
-		if (code < 0)
-			code = WIFEXITED(wait_status) && (WEXITSTATUS(wait_status) == EX_CONFIG || WEXITSTATUS(wait_status) == EX_TEMPFAIL) ?
-			       WEXITSTATUS(wait_status) : EX_UNAVAILABLE;
-		snprintf(reason, sizeof(reason), "%s", log_str(span_cstr(c->failed_text)));
-	} else {
-		if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) != 0)
-			code = WEXITSTATUS(wait_status);
-		snprintf(reason, sizeof(reason), "pid %d %s before it was ready", (int)c->pid, end);
-	}
-	slot_failed(s, slot, code, reason, now);
-}
-
-static void
-bury_ready(struct supervise *s, struct child *c, struct slot *slot, int wait_status, const char *end, int64_t now)
-{
-	bool is_good = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
-	struct buf work = buf_heap(16 * KIB);
-	int64_t at = now;
-
-	if (slot != NULL)
-		at = slot->start_at_ms = brake_died(&slot->brake, true, now);
-	if (is_good && slot == NULL) {
-		log_debug("worker %u (pid %d, generation %llu) %s", c->number, (int)c->pid, (unsigned long long)c->generation, end);
-		return;
-	}
-	child_print_work(c, &work);
-	if (s->is_stopping && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL) {   /* stop --now, or its time was over */
-		log_info("worker %u (pid %d, generation %llu) was ended; messages in progress: %s", c->number, (int)c->pid,
-		         (unsigned long long)c->generation, work.n > 0 ? buf_text(&work).p : "none known");
-		buf_fini(&work);
-		return;
-	}
-	s->count.crashed += !is_good;
-	log_error("worker %u (pid %d, generation %llu) %s; messages in progress: %s%s", c->number, (int)c->pid, (unsigned long long)c->generation,
-	          end, work.n > 0 ? buf_text(&work).p : "none known",
-	          slot == NULL ? "" : at > now ? "; a successor starts soon (it died too often)" : "; a successor starts");
-	buf_fini(&work);
-}
-
-static void
-bury(struct supervise *s, struct child *c, int wait_status)
-{
-	int64_t now = clock_mono_ms();
-	struct buf end = buf_heap(KIB);
-	struct slot *slot;
-
-	read_frames(s, c);              /* its last words may still be in the pipe */
-	slot = c->slot;
-	detach(c, now);
-	totals_observe(&c->seen, c->board);
-	totals_add(&s->retired, &c->seen);
-	child_print_end(wait_status, &end);
-	if (s->is_stopping)
-		slot = NULL;
-	if (c->was_ready)
-		bury_ready(s, c, slot, wait_status, buf_text(&end).p, now);
-	else
-		bury_unready(s, c, slot, wait_status, buf_text(&end).p, now);
-	buf_fini(&end);
-	for (struct child **p = &s->children; *p != NULL; p = &(*p)->next)
-		if (*p == c) {
-			*p = c->next;
-			break;
-		}
-	loop_remove(s->loop, c->status_fd);
-	child_destroy(&c);
-}
-
-void
-supervise_reap(struct supervise *s)
-{
-	int wait_status;
-	pid_t pid;
-
-	/* All children, not only known ones: as process 1 of a container we inherit orphans. */
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-		struct child *c = s->children;
-
-		while (c != NULL && c->pid != pid)
-			c = c->next;
-		if (c != NULL)
-			bury(s, c, wait_status);
-	}
+	supervise_read_frames(c->owner, c);
 }
 
 void
@@ -335,79 +222,4 @@ supervise_pass_log_file(struct supervise *s, int fd)
 	for (struct child *c = s->children; fd >= 0 && c != NULL; c = c->next)
 		if (c->status_fd >= 0)
 			(void)!status_send(c->status_fd, STATUS_LOG_REOPEN, c->generation, 0, NULL, fd);
-}
-
-/* ---- watching ---------------------------------------------------------------------------------------------- */
-
-static void
-send_signal(struct supervise *s, struct child *c, int64_t now)
-{
-	int sig = c->next_signal;
-
-	log_warn("worker %u (pid %d) %s: sending it %s", c->number, (int)c->pid,
-	         !c->was_ready ? "did not get ready or leave in time" : c->is_stuck ? "is stuck" : "is not done after its time", sig_name(sig));
-	kill(c->pid, sig);
-	s->count.killed += sig == SIGKILL;
-	if (sig == SIGKILL)
-		child_plan_signal(c, SIGKILL, now + KILL_AGAIN_MS);
-	else
-		child_plan_signal(c, SIGKILL, now + (sig == SIGABRT ? ABRT_GRACE_MS : TERM_GRACE_MS));
-}
-
-static void
-declare_stuck(struct supervise *s, struct child *c, int64_t timeout_ms, int64_t now)
-{
-	struct buf work = buf_heap(16 * KIB);
-	int64_t successor_at = now;
-
-	c->is_stuck = true;
-	s->count.stuck++;
-	child_print_work(c, &work);
-	log_error("worker %u (pid %d, generation %llu) shows no sign of life for %lld ms; messages in progress: %s", c->number, (int)c->pid,
-	          (unsigned long long)c->generation, (long long)(now - c->beat_changed_ms), work.n > 0 ? buf_text(&work).p : "none known");
-	buf_fini(&work);
-	if (c->slot != NULL)
-		successor_at = brake_died(&c->slot->brake, true, now);
-	detach(c, successor_at);
-	c->awaits_successor = false;
-	if (c->status_fd >= 0)
-		(void)!status_send(c->status_fd, STATUS_DRAIN, c->generation, supervise_conf(s)->worker_drain_timeout, NULL, -1);
-	c->state = CHILD_RETIRING;
-	child_plan_signal(c, SIGABRT, now + MIN(timeout_ms, (int64_t)STUCK_GRACE_MS));
-}
-
-static void
-watch_child(struct supervise *s, struct child *c, int64_t timeout_ms, int64_t now)
-{
-	bool beats = child_beats(c, now);
-
-	totals_observe(&c->seen, c->board);
-	if (c->was_ready && beats && c->is_stuck && c->next_signal == SIGABRT) {
-		c->is_stuck = false;
-		child_plan_signal(c, SIGTERM, now + supervise_conf(s)->worker_drain_timeout * 1000 + DRAIN_GRACE_MS);
-		log_warn("worker %u (pid %d) lives again and finishes its sessions", c->number, (int)c->pid);
-	} else if (c->was_ready && !c->is_stuck && now - c->beat_changed_ms > timeout_ms)
-		declare_stuck(s, c, timeout_ms, now);
-	if (c->next_signal != 0 && now >= c->signal_at_ms)
-		send_signal(s, c, now);
-}
-
-int64_t
-supervise_watch_interval(const struct supervise *s)
-{
-	return MIN((int64_t)WATCH_MS, MAX(supervise_conf(s)->worker_stuck_timeout * 250, (int64_t)50));
-}
-
-void
-supervise_watch(struct supervise *s, int64_t now)
-{
-	int64_t timeout_ms = supervise_conf(s)->worker_stuck_timeout * 1000;
-	bool was_paused = s->ticked_ms != 0 && now - s->ticked_ms > supervise_watch_interval(s) + PAUSE_MS;
-
-	s->ticked_ms = now;
-	for (struct child *c = s->children; c != NULL; c = c->next) {
-		if (was_paused)
-			c->beat_changed_ms = now;
-		watch_child(s, c, timeout_ms, now);
-	}
 }

@@ -69,8 +69,9 @@ request_status(struct supervise *s, struct ctl_client *c)
 	print_workers(s, c, s->current, now);
 	print_workers(s, c, s->next, now);
 	for (const struct child *w = s->children; w != NULL; w = w->next)
-		if (w->slot == NULL)
+		if (w->slot == NULL && w->role == CHILD_WORKER)
 			print_worker(c, w, now);
+	supervise_print_cache(s, c, now);
 	ctl_end(c);
 }
 
@@ -89,20 +90,20 @@ print_histogram(struct ctl_client *c, const struct totals *t, int h)
 static void
 request_stats(struct supervise *s, struct ctl_client *c)
 {
-	struct totals sum = s->retired;
+	struct totals sum;
 	unsigned long long sessions = 0, workers = 0;
 
-	for (struct child *w = s->children; w != NULL; w = w->next) {
-		totals_observe(&w->seen, w->board);
-		totals_add(&sum, &w->seen);
+	supervise_totals(s, &sum);
+	for (const struct child *w = s->children; w != NULL; w = w->next) {
 		sessions += child_sessions(w);
-		workers += w->state == CHILD_READY;
+		workers += w->role == CHILD_WORKER && w->state == CHILD_READY;
 	}
 	ctl_ok(c);
 	ctl_line(c, "gauge sessions %llu", sessions);
 	ctl_line(c, "gauge workers.ready %llu", workers);
 	ctl_line(c, "gauge generation %llu", (unsigned long long)(s->current ? s->current->number : 0));
 	ctl_line(c, "gauge uptime_s %lld", (long long)(clock_mono_ms() - s->started_ms) / 1000);
+	supervise_print_gauges(s, c);
 #define PRINT_COUNTER(field, name) ctl_line(c, "counter %s %llu", name, (unsigned long long)s->count.field);
 	SUPERVISE_COUNTERS(PRINT_COUNTER)
 #undef PRINT_COUNTER
@@ -200,6 +201,7 @@ supervise_request(void *arg, struct ctl_client *c, const struct ctl_request *r)
 		{ "reload", request_reload, NULL },
 		{ "stop", NULL, request_stop },
 		{ "version", request_version, NULL },
+		{ "cache", NULL, supervise_request_cache },
 	};
 	struct supervise *s = arg;
 

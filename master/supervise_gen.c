@@ -78,6 +78,7 @@ promote(struct supervise *s, int64_t now)
 		supervise_pass_log_file(s, s->current->log_fd);
 		generation_destroy(&old, s->current);
 		generation_dress(s->current);
+		supervise_cache_follow(s, now);
 	}
 	log_info("generation %llu serves with %zu of %zu workers", (unsigned long long)s->current->number, generation_ready(s->current),
 	         s->current->slot_count);
