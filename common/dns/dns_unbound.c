@@ -1,7 +1,7 @@
 /*
  * dns_unbound - libunbound behind dns_source; see dns_unbound.h.  The one door to libunbound and libevent.
  *
- * One thread runs the event loop and is the only one that talks to the context after the start.  Askers append to a queue and wake
+ * One thread runs the event loop and is the only one that talks to contexts after the start.  Askers append to a queue and wake
  * the loop through an eventfd.  On the loop thread a request gets a job, the thing libunbound's callback is given.
  *
  * Giving up.  ub_cancel() is not used: it suppresses the callback while the query goes on all the same, so nobody could tell how
@@ -41,6 +41,7 @@ enum {
 	SEC_BOGUS = 1,
 	SEC_SECURE = 2,
 	STARTS_PER_TURN = 512,          /* then the network has its turn */
+	CONTEXTS_MAX = 8,               /* with more at a time, questions wait until one of the former ones is done: 4 s at most when servers are silent */
 };
 
 enum state { IDLE, QUEUED, DROPPED, STARTED, CANCELLING, ANSWERED };
@@ -49,10 +50,27 @@ struct list {
 	struct dns_req *first, **end;
 };
 
+/* libunbound's memory of answers is the context's, and cannot be emptied: a flush replaces the context. */
+struct context {
+	struct ub_ctx *ctx;
+	size_t jobs;                    /* under way in it */
+	bool is_used;                   /* something was asked: it may remember */
+	struct context *next;
+};
+
+/* What a context is made from. */
+struct recipe {
+	struct forwarders forward;
+	struct span trust_anchor;       /* heap */
+	bool is_recursive;
+};
+
 struct unbound {
 	struct dns_source source;       /* first: the casts rely on it */
 	struct event_base *base;
-	struct ub_ctx *ctx;
+	struct recipe recipe;
+	/* Loop thread; the destroying one after it: */
+	struct context *context;        /* the current one; its .next: former ones that have questions under way */
 	struct event *wake_event, *beat_event;
 	int wake_fd;
 	pthread_t thread;
@@ -64,6 +82,7 @@ struct unbound {
 	struct list queue, cancels;
 	size_t outstanding, outstanding_max;
 	bool is_stopping;
+	bool wants_flush;
 	void (*beat)(void *arg);
 	void *beat_arg;
 };
@@ -71,6 +90,7 @@ struct unbound {
 /* A query that libunbound works on. */
 struct job {
 	struct unbound *u;
+	struct context *context;
 	struct dns_req *req;            /* NULL: given up */
 	struct job *before, *after;
 };
@@ -175,6 +195,9 @@ job_create(struct unbound *u, struct dns_req *req)
 	struct job *job = xcalloc(1, sizeof *job);
 
 	job->u = u;
+	job->context = u->context;
+	job->context->jobs++;
+	job->context->is_used = true;
 	job->req = req;
 	job->after = u->jobs;
 	if (u->jobs != NULL)
@@ -190,6 +213,8 @@ job_end(struct job *job)
 {
 	struct unbound *u = job->u;
 	const bool was_full = u->in_flight-- == u->in_flight_max;
+	/* The last question of a former context: it ends from the loop, not from inside its own callback. */
+	const bool is_last = --job->context->jobs == 0 && job->context != u->context;
 	bool must_wake;
 
 	*(job->before != NULL ? &job->before->after : &u->jobs) = job->after;
@@ -198,10 +223,105 @@ job_end(struct job *job)
 	free(job);
 	pthread_mutex_lock(&u->lock);
 	u->outstanding--;
-	must_wake = was_full && u->queue.first != NULL;
+	must_wake = is_last || (was_full && u->queue.first != NULL);
 	pthread_mutex_unlock(&u->lock);
 	if (must_wake)
 		wake(u);
+}
+
+/* ---- making a context ------------------------------------------------------------------------- */
+
+/* RC_OK also when an unimportant option is not known here; then why says so. */
+static enum rc
+set_options(struct ub_ctx *ctx, char *why, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		int error = ub_ctx_set_option(ctx, options[i].name, options[i].value);
+
+		if (error == 0)
+			continue;
+		snprintf(why, size, "libunbound %s does not take the option %s %s (%s)", ub_version(), options[i].name,
+		    options[i].value, ub_strerror(error));
+		if (options[i].is_essential)
+			return RC_TEMP;
+	}
+	return RC_OK;
+}
+
+static enum rc
+set_forwarders(struct ub_ctx *ctx, const struct forwarders *f, char *why, size_t size)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		int error = ub_ctx_set_fwd(ctx, f->v[i]);
+
+		if (error != 0) {
+			snprintf(why, size, "libunbound refuses the forwarder '%s': %s", f->v[i], ub_strerror(error));
+			return RC_SYNTAX;
+		}
+	}
+	return RC_OK;
+}
+
+/* The next line that is not blank or comment; what follows a ';' is comment too (RFC 5011 state in unbound's own files). */
+static bool
+next_anchor(struct span *rest, size_t *number, struct span *line_out)
+{
+	while (span_split(rest, '\n', line_out)) {
+		++*number;
+		*line_out = span_sub(*line_out, 0, span_find(*line_out, ';'));
+		*line_out = span_trim(span_sub(*line_out, 0, span_find(*line_out, '#')));
+		if (line_out->n > 0)
+			return true;
+	}
+	return false;
+}
+
+static enum rc
+add_anchor(struct ub_ctx *ctx, struct span line)
+{
+	char text[ANCHOR_LINE_MAX];
+
+	if (line.n >= sizeof text || memchr(line.p, '\0', line.n) != NULL)
+		return RC_SYNTAX;
+	memcpy(text, line.p, line.n);
+	text[line.n] = '\0';
+	return ub_ctx_add_ta(ctx, text) == 0 ? RC_OK : RC_SYNTAX;
+}
+
+/* Makes libunbound look at everything it was given.  Only now are anchors parsed; after this no option can be set. */
+static int
+finalize(struct ub_ctx *ctx, bool is_recursive)
+{
+	int error = 0;
+
+	if (is_recursive)
+		return ub_ctx_zone_add(ctx, "localhost.", "static");    /* as it is by default */
+	for (size_t i = 0; i < ARRAY_LEN(local_zones) && error == 0; i++)
+		error = ub_ctx_zone_add(ctx, local_zones[i], "transparent");
+	return error;
+}
+
+static enum rc
+configure(struct ub_ctx *ctx, const struct recipe *r, char *why, size_t size)
+{
+	struct span rest = r->trust_anchor, line;
+	size_t number = 0;
+	int error;
+	enum rc rc;
+
+	/* Its own messages hold names from outside, unescaped; what matters comes back in answers. */
+	(void)ub_ctx_debugout(ctx, NULL);
+	if ((rc = set_options(ctx, why, size)) != RC_OK || (rc = set_forwarders(ctx, &r->forward, why, size)) != RC_OK)
+		return rc;
+	while (next_anchor(&rest, &number, &line))
+		if ((rc = add_anchor(ctx, line)) != RC_OK)
+			return rc;
+	error = finalize(ctx, r->is_recursive);
+	if (error != 0) {
+		snprintf(why, size, "libunbound %s does not start: %s", ub_version(), ub_strerror(error));
+		return RC_TEMP;
+	}
+	return RC_OK;
 }
 
 /* ---- on the loop thread ---------------------------------------------------------------------- */
@@ -280,7 +400,7 @@ start(struct unbound *u, struct dns_req *req)
 	dns_name_print(&name, &req->name);
 	u->is_inside_ask = true;
 	/* If this returns 0 the callback may already have run: neither job nor request is ours any more. */
-	error = ub_resolve_event(u->ctx, buf_text(&name).p, req->type, CLASS_IN, job, on_answer, NULL);
+	error = ub_resolve_event(u->context->ctx, buf_text(&name).p, req->type, CLASS_IN, job, on_answer, NULL);
 	u->is_inside_ask = false;
 	buf_fini(&name);
 	if (error != 0) {
@@ -339,6 +459,90 @@ start_queued(struct unbound *u)
 	}
 }
 
+/* ---- flush: contexts come and go, on the loop thread ------------------------------------------- */
+
+/* Ends former contexts that have nothing under way; returns how many are left. */
+static size_t
+sweep_contexts(struct unbound *u)
+{
+	struct context **place = &u->context->next, *c;
+	size_t n = 0;
+
+	while ((c = *place) != NULL) {
+		if (c->jobs == 0) {
+			*place = c->next;
+			ub_ctx_delete(c->ctx);
+			free(c);
+			continue;
+		}
+		place = &c->next;
+		n++;
+	}
+	return n;
+}
+
+static struct context *
+context_create(struct event_base *base, const struct recipe *r, char *why, size_t size, enum rc *rc_out)
+{
+	struct context *c = xcalloc(1, sizeof *c);
+
+	*rc_out = RC_TEMP;
+	if ((c->ctx = ub_ctx_create_event(base)) == NULL) {
+		snprintf(why, size, "libunbound %s was built without libevent (or there is no memory): its event interface is needed",
+		    ub_version());
+		free(c);
+		return NULL;
+	}
+	if ((*rc_out = configure(c->ctx, r, why, size)) != RC_OK) {
+		ub_ctx_delete(c->ctx);
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* False: not now, and nothing may be asked until it is done.  A new context that cannot be made (no memory) is no reason to answer nothing: then
+ * the old one stays in use, and the next turn tries again. */
+static bool
+flush_if_wanted(struct unbound *u)
+{
+	char why[256];
+	struct context *fresh;
+	size_t former = sweep_contexts(u);
+	bool wants_flush;
+	enum rc rc;
+
+	pthread_mutex_lock(&u->lock);
+	wants_flush = u->wants_flush;
+	pthread_mutex_unlock(&u->lock);
+	if (!wants_flush)
+		return true;
+	if (u->context->is_used) {
+		if (u->context->jobs > 0 && former + 1 >= CONTEXTS_MAX)
+			return false;
+		if ((fresh = context_create(u->base, &u->recipe, why, sizeof why, &rc)) == NULL)
+			return true;
+		fresh->next = u->context;
+		u->context = fresh;
+		(void)sweep_contexts(u);
+	}
+	pthread_mutex_lock(&u->lock);
+	u->wants_flush = false;
+	pthread_mutex_unlock(&u->lock);
+	return true;
+}
+
+void
+dns_unbound_flush(struct dns_source *src)
+{
+	struct unbound *u = (struct unbound *)src;
+
+	pthread_mutex_lock(&u->lock);
+	u->wants_flush = true;
+	pthread_mutex_unlock(&u->lock);
+	wake(u);
+}
+
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -363,7 +567,8 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 		next = cancels->next;
 		finish_cancelled(u, cancels);
 	}
-	start_queued(u);
+	if (flush_if_wanted(u))
+		start_queued(u);
 }
 
 static void
@@ -510,13 +715,18 @@ static void
 unbound_destroy(struct dns_source *src)
 {
 	struct unbound *u = (struct unbound *)src;
+	struct context *c;
 
 	stop_loop(u);
 	finish_all(u);
-	if (u->ctx != NULL)
-		ub_ctx_delete(u->ctx);          /* runs the callbacks that are left; their requests are gone */
+	for (c = u->context; c != NULL; c = c->next)
+		ub_ctx_delete(c->ctx);          /* runs the callbacks that are left; their requests are gone */
 	while (u->jobs != NULL)
 		job_end(u->jobs);
+	while ((c = u->context) != NULL) {
+		u->context = c->next;
+		free(c);
+	}
 	if (u->wake_event != NULL)
 		event_free(u->wake_event);
 	if (u->beat_event != NULL)
@@ -526,80 +736,11 @@ unbound_destroy(struct dns_source *src)
 	if (u->wake_fd >= 0)
 		close(u->wake_fd);
 	pthread_mutex_destroy(&u->lock);
+	free((void *)(uintptr_t)u->recipe.trust_anchor.p);
 	free(u);
 }
 
 /* ---- the start ------------------------------------------------------------------------------- */
-
-/* RC_OK also when an unimportant option is not known here; then why says so. */
-static enum rc
-set_options(struct ub_ctx *ctx, char *why, size_t size)
-{
-	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-		int error = ub_ctx_set_option(ctx, options[i].name, options[i].value);
-
-		if (error == 0)
-			continue;
-		snprintf(why, size, "libunbound %s does not take the option %s %s (%s)", ub_version(), options[i].name,
-		    options[i].value, ub_strerror(error));
-		if (options[i].is_essential)
-			return RC_TEMP;
-	}
-	return RC_OK;
-}
-
-static enum rc
-set_forwarders(struct ub_ctx *ctx, const struct forwarders *f, char *why, size_t size)
-{
-	for (size_t i = 0; i < f->n; i++) {
-		int error = ub_ctx_set_fwd(ctx, f->v[i]);
-
-		if (error != 0) {
-			snprintf(why, size, "libunbound refuses the forwarder '%s': %s", f->v[i], ub_strerror(error));
-			return RC_SYNTAX;
-		}
-	}
-	return RC_OK;
-}
-
-/* The next line that is not blank or comment; what follows a ';' is comment too (RFC 5011 state in unbound's own files). */
-static bool
-next_anchor(struct span *rest, size_t *number, struct span *line_out)
-{
-	while (span_split(rest, '\n', line_out)) {
-		++*number;
-		*line_out = span_sub(*line_out, 0, span_find(*line_out, ';'));
-		*line_out = span_trim(span_sub(*line_out, 0, span_find(*line_out, '#')));
-		if (line_out->n > 0)
-			return true;
-	}
-	return false;
-}
-
-static enum rc
-add_anchor(struct ub_ctx *ctx, struct span line)
-{
-	char text[ANCHOR_LINE_MAX];
-
-	if (line.n >= sizeof text || memchr(line.p, '\0', line.n) != NULL)
-		return RC_SYNTAX;
-	memcpy(text, line.p, line.n);
-	text[line.n] = '\0';
-	return ub_ctx_add_ta(ctx, text) == 0 ? RC_OK : RC_SYNTAX;
-}
-
-/* Makes libunbound look at everything it was given.  Only now are anchors parsed; after this no option can be set. */
-static int
-finalize(struct ub_ctx *ctx, bool is_recursive)
-{
-	int error = 0;
-
-	if (is_recursive)
-		return ub_ctx_zone_add(ctx, "localhost.", "static");    /* as it is by default */
-	for (size_t i = 0; i < ARRAY_LEN(local_zones) && error == 0; i++)
-		error = ub_ctx_zone_add(ctx, local_zones[i], "transparent");
-	return error;
-}
 
 /* libunbound does not say which anchor it dislikes: each is tried alone. */
 static enum rc
@@ -640,29 +781,6 @@ check_anchors(struct span text, char *why, size_t size)
 	return RC_OK;
 }
 
-static enum rc
-configure(struct ub_ctx *ctx, const struct dns_unbound_options *o, const struct forwarders *f, char *why, size_t size)
-{
-	struct span rest = o->trust_anchor, line;
-	size_t number = 0;
-	int error;
-	enum rc rc;
-
-	/* Its own messages hold names from outside, unescaped; what matters comes back in answers. */
-	(void)ub_ctx_debugout(ctx, NULL);
-	if ((rc = set_options(ctx, why, size)) != RC_OK || (rc = set_forwarders(ctx, f, why, size)) != RC_OK)
-		return rc;
-	while (next_anchor(&rest, &number, &line))
-		if ((rc = add_anchor(ctx, line)) != RC_OK)
-			return rc;
-	error = finalize(ctx, o->is_recursive);
-	if (error != 0) {
-		snprintf(why, size, "libunbound %s does not start: %s", ub_version(), ub_strerror(error));
-		return RC_TEMP;
-	}
-	return RC_OK;
-}
-
 static bool
 create_loop(struct unbound *u)
 {
@@ -697,11 +815,15 @@ start_thread(struct unbound *u)
 }
 
 static struct unbound *
-unbound_new(const struct dns_unbound_options *o)
+unbound_new(const struct dns_unbound_options *o, const struct forwarders *f)
 {
 	struct unbound *u = xcalloc(1, sizeof *u);
 
 	u->source = (struct dns_source){ .ask = unbound_ask, .cancel = unbound_cancel, .destroy = unbound_destroy };
+	u->recipe.forward = *f;
+	u->recipe.is_recursive = o->is_recursive;
+	if (o->trust_anchor.n > 0)
+		u->recipe.trust_anchor = span_of(xstrndup(o->trust_anchor.p, o->trust_anchor.n), o->trust_anchor.n);
 	u->wake_fd = -1;
 	u->outstanding_max = o->outstanding_max > 0 ? o->outstanding_max : DNS_UNBOUND_OUTSTANDING_MAX;
 	u->in_flight_max = o->in_flight_max > 0 ? o->in_flight_max : DNS_UNBOUND_IN_FLIGHT_MAX;
@@ -730,14 +852,11 @@ dns_unbound_create(const struct dns_unbound_options *o, struct dns_source **out,
 	*out = NULL;
 	if ((rc = forwarders_collect(o, &f, why, size)) != RC_OK || (rc = check_anchors(o->trust_anchor, why, size)) != RC_OK)
 		return rc;
-	u = unbound_new(o);
+	u = unbound_new(o, &f);
 	rc = RC_TEMP;
-	if (!create_loop(u))
+	if (!create_loop(u)) {
 		snprintf(why, size, "cannot make an event loop: %s", strerror(errno));
-	else if ((u->ctx = ub_ctx_create_event(u->base)) == NULL)
-		snprintf(why, size, "libunbound %s was built without libevent (or there is no memory): its event interface is needed",
-		    ub_version());
-	else if ((rc = configure(u->ctx, o, &f, why, size)) == RC_OK && !start_thread(u)) {
+	} else if ((u->context = context_create(u->base, &u->recipe, why, size, &rc)) != NULL && !start_thread(u)) {
 		snprintf(why, size, "cannot start the resolver's thread");
 		rc = RC_TEMP;
 	}

@@ -926,6 +926,122 @@ test_trust_anchor_line_limit(void **state)
 	}
 }
 
+/* ---- flush --------------------------------------------------------------------------------------- */
+
+static void
+test_flush_forgets(void **state)
+{
+	struct dns_server s = dns_server_start(SPAN(ZONE_HEAD));
+	struct dns_source *src = resolver_to(&s);
+
+	(void)state;
+	dns_unbound_flush(src);                 /* nothing to forget yet */
+	for (long round = 1; round <= 5; round++) {
+		const struct dns_answer *a = ask(src, "host.example", DNS_A);
+
+		assert_int_equal(a->status, DNS_OK);
+		assert_false(a->is_from_cache);
+		dns_answer_unref(a);
+		a = ask(src, "host.example", DNS_A);
+		assert_true(a->is_from_cache);
+		dns_answer_unref(a);
+		assert_int_equal(dns_server_count(&s, "host.example A"), round);
+		dns_unbound_flush(src);
+	}
+	src->destroy(src);
+	dns_server_stop(&s);
+}
+
+static size_t
+count_fds(void)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Questions under way end as they would have, on the context they began on. */
+static void
+test_flush_under_way(void **state)
+{
+	enum { N = 40 };
+	struct buf zone = buf_heap(16 * KIB);
+	struct dns_req req[N], *reqs[1];
+	struct dns_source *src;
+	struct dns_server s;
+	struct waiter w;
+	char name[64];
+
+	(void)state;
+	buf_fmt(&zone, "host.example A 192.0.2.1\n");
+	for (int i = 0; i < N; i++)
+		buf_fmt(&zone, "n%d.slow.example DELAY 300\nn%d.slow.example A 192.0.2.9\n", i, i);
+	s = dns_server_start(buf_text(&zone));
+	buf_fini(&zone);
+	src = resolver_to(&s);
+	waiter_init(&w);
+	for (int i = 0; i < N; i++) {
+		snprintf(name, sizeof name, "n%d.slow.example", i);
+		req[i] = req_of(name, DNS_A, &w);
+		reqs[0] = &req[i];
+		src->ask(src, reqs, 1);
+		dns_unbound_flush(src);
+		if (i % 10 == 0)
+			expect(src, "host.example", DNS_A, DNS_OK, 1, -1);
+	}
+	src->cancel(src, &req[N - 1]);
+	assert_true(waiter_wait(&w, N, FAR_MS));
+	for (int i = 0; i < N; i++) {
+		assert_true(req[i].answer->status == DNS_OK || (i == N - 1 && req[i].answer->status == DNS_CANCELLED));
+		dns_answer_unref(req[i].answer);
+	}
+	waiter_fini(&w);
+	src->destroy(src);
+	dns_server_stop(&s);
+}
+
+#define SILENT(n) "n" n ".silent.example TIMEOUT\n"
+
+/* Many flushes: contexts and descriptors go again; and a destroy with former contexts under way. */
+static void
+test_flushes_leak_nothing(void **state)
+{
+	struct dns_server s = dns_server_start(SPAN("host.example A 192.0.2.1\n" SILENT("0") SILENT("1") SILENT("2") SILENT("3") SILENT("4") SILENT("5") SILENT("6") SILENT("7")));
+	struct dns_source *src = resolver_to(&s);
+	struct dns_req req[8], *reqs[1];
+	struct waiter w;
+	size_t before = 0;
+	char name[64];
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		expect(src, "host.example", DNS_A, DNS_OK, 1, -1);
+		dns_unbound_flush(src);
+		if (i == 20)
+			before = count_fds();
+	}
+	expect(src, "host.example", DNS_A, DNS_OK, 1, -1);
+	assert_int_equal(dns_server_count(&s, "host.example A"), 201);
+	assert_true(count_fds() <= before + 4);
+	waiter_init(&w);
+	for (size_t i = 0; i < ARRAY_LEN(req); i++) {
+		snprintf(name, sizeof name, "n%zu.silent.example", i);
+		req[i] = req_of(name, DNS_A, &w);
+		reqs[0] = &req[i];
+		src->ask(src, reqs, 1);
+		dns_unbound_flush(src);
+		usleep(2000);           /* most begin before the next flush */
+	}
+	src->destroy(src);
+	assert_int_equal(waiter_done(&w), ARRAY_LEN(req));
+	for (size_t i = 0; i < ARRAY_LEN(req); i++)
+		dns_answer_unref(req[i].answer);
+	waiter_fini(&w);
+	dns_server_stop(&s);
+}
+
 int
 main(void)
 {
@@ -945,6 +1061,9 @@ main(void)
 		cmocka_unit_test(test_recursive_starts),
 		cmocka_unit_test(test_trust_anchor_lines), cmocka_unit_test(test_number_of_trust_anchors),
 		cmocka_unit_test(test_trust_anchor_line_limit),
+		cmocka_unit_test(test_flush_forgets),
+		cmocka_unit_test(test_flush_under_way),
+		cmocka_unit_test(test_flushes_leak_nothing),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
