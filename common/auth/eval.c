@@ -101,6 +101,22 @@ mailfrom_identity(const struct eval *e, struct span *domain_out, struct span *lo
 	return false;
 }
 
+/* A result of before, or a fresh one, which then may be kept.  One that the deadline made says nothing about the domain. */
+static enum rc
+check(struct eval *e, const struct spf_query *q, struct spf_trace *trace, bool *has_looked, struct spf_outcome *out)
+{
+	const struct eval_results *r = trace == NULL ? e->options->results : NULL;
+	enum rc rc;
+
+	if (r != NULL && r->get_spf != NULL && !*has_looked && r->get_spf(r->arg, e->arena, &q->client, q->domain, out))
+		return RC_OK;
+	*has_looked = true;
+	rc = spf_check(e->arena, &e->questions, q, trace, out);
+	if (rc == RC_OK && r != NULL && r->put_spf != NULL && !e->questions.is_over)
+		r->put_spf(r->arg, &q->client, q->domain, out);
+	return rc;
+}
+
 static enum rc
 check_mailfrom(struct eval *e)
 {
@@ -116,7 +132,7 @@ check_mailfrom(struct eval *e)
 		v->outcome = no_outcome(SPF_R_NO_CLIENT);
 	} else {
 		q = query_for(e, domain, local);
-		rc = spf_check(e->arena, &e->questions, &q, e->trace_mailfrom, &v->outcome);
+		rc = check(e, &q, e->trace_mailfrom, &e->spf_mailfrom_looked, &v->outcome);
 	}
 	return rc;
 }
@@ -132,7 +148,7 @@ check_helo(struct eval *e)
 	v->is_evaluated = true;
 	v->identity = e->facts->helo;
 	q = query_for(e, e->facts->helo, SPAN("postmaster"));
-	return spf_check(e->arena, &e->questions, &q, e->trace_helo, &v->outcome);
+	return check(e, &q, e->trace_helo, &e->spf_helo_looked, &v->outcome);
 }
 
 void

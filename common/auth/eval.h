@@ -49,6 +49,7 @@ struct eval {
 	struct questions questions;
 	struct verdict verdict;
 	bool spf_mailfrom_done, spf_helo_done;
+	bool spf_mailfrom_looked, spf_helo_looked;      /* for a result of before: once is enough */
 	struct spf_trace *trace_mailfrom, *trace_helo;  /* enmacheck; NULL otherwise */
 };
 

@@ -166,6 +166,7 @@ count_answer(struct lookup_stats *s, const struct dns_answer *a)
 {
 	s->answered++;
 	s->from_cache += a->is_from_cache;
+	s->stale += a->is_stale;
 	s->timeouts += a->status == DNS_TIMEOUT;
 	s->slowest_us = MAX(s->slowest_us, a->elapsed_us);
 }
