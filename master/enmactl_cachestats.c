@@ -77,6 +77,16 @@ read_contents(struct span histogram, struct contents *c, struct by_class *t)
 	}
 }
 
+static void
+read_classes(struct span data, struct by_class *t)
+{
+	struct span line;
+
+	while (span_split(&data, '\n', &line))
+		if (span_eq(text_word(&line), SPAN("class")))
+			by_class_take_line(t, line);
+}
+
 /* ---- text ---------------------------------------------------------------------------------------------------- */
 
 /* The value of "gauge NAME VALUE" or "counter NAME VALUE"; 0 when it is not there. */
@@ -136,32 +146,35 @@ print_ratios(struct span data)
 	putchar('\n');
 }
 
-/* Counters that are not by class, without the zeroes. */
+/* Without the zeroes. */
 static void
-print_counters(struct span data, struct by_class *t)
+print_counters(struct span data)
 {
 	struct span line;
 
 	while (span_split(&data, '\n', &line)) {
 		struct span kind = text_word(&line), name = text_word(&line);
 
-		if (!span_eq(kind, SPAN("counter")) || by_class_take(t, name, line))
-			continue;
-		if (number(line) > 0)
+		if (span_eq(kind, SPAN("counter")) && number(line) > 0)
 			printf("%-24.*s %12" PRIu64 "\n", SPAN_ARGS(span_starts(name, SPAN("cache.")) ? span_from(name, 6) : name), number(line));
 	}
 }
 
+/* "300" as "up to 5m". */
 static void
 print_bucket(struct span name, char *out, size_t size)
 {
-	char text[40];
+	static const struct { uint64_t s; char unit; } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	uint64_t v;
+	size_t i = 0;
 
-	text_duration(text, sizeof(text), (int64_t)number(name));
-	if (ascii_is_digit((unsigned char)(name.n ? name.p[0] : ' ')))
-		snprintf(out, size, "up to %s", text);
-	else
+	if (!span_to_uint(name, INT64_MAX, &v) || v == 0) {
 		snprintf(out, size, "%.*s", SPAN_ARGS(name));
+		return;
+	}
+	while (v % units[i].s != 0)
+		i++;
+	snprintf(out, size, "up to %" PRIu64 "%c", v / units[i].s, units[i].unit);
 }
 
 static void
@@ -183,12 +196,12 @@ print_ages(const char *title, const struct ages *a)
 }
 
 static void
-text(struct span data, const struct contents *c, struct by_class *t, struct span trouble)
+text(struct span data, const struct contents *c, const struct by_class *t, struct span trouble)
 {
 	print_contents(data, c);
 	print_ratios(data);
 	putchar('\n');
-	print_counters(data, t);
+	print_counters(data);
 	putchar('\n');
 	by_class_print(t);
 	if (c->is_there) {
@@ -261,6 +274,22 @@ ratio_json(struct span line)
 	return j;
 }
 
+/* "txt hits=1 ...": under the names that `enmactl stats` has for them. */
+static void
+class_json(json_t *counters, struct span class, struct span line)
+{
+	struct span word;
+
+	while (span_split(&line, ' ', &word)) {
+		size_t eq = span_find(word, '=');
+		char *name = xasprintf("cache.%.*s.%.*s", SPAN_ARGS(span_sub(word, 0, eq)), SPAN_ARGS(class));
+
+		if (eq < word.n)
+			text_json_put(counters, span_cstr(name), span_from(word, eq + 1));
+		free(name);
+	}
+}
+
 static json_t *
 json(struct span data, struct span histogram, const struct contents *c, struct span trouble)
 {
@@ -275,7 +304,9 @@ json(struct span data, struct span histogram, const struct contents *c, struct s
 
 			json_object_set_new(ratios, name, ratio_json(line));
 			free(name);
-		} else if (kind.n > 0)
+		} else if (span_eq(kind, SPAN("class")))
+			class_json(counters, word, line);
+		else if (kind.n > 0)
 			text_json_put(span_eq(kind, SPAN("gauge")) ? gauges : counters, word, text_word(&line));
 	}
 	json_object_set_new(all, "gauges", gauges);
@@ -294,6 +325,7 @@ show_cache_stats(struct span data, struct span histogram, struct span trouble, b
 	struct by_class t = { .is_there = false };
 
 	read_contents(histogram, &c, &t);
+	read_classes(data, &t);
 	if (as_json)
 		text_json_print(json(data, histogram, &c, trouble));
 	else

@@ -60,6 +60,10 @@ print_cache(struct span line)
 	int64_t retry_ms = text_int(field(line, "retry_ms"));
 	char age[32];
 
+	if (span_eq(field(line, "state"), SPAN("OFF"))) {
+		puts("cache: off");
+		return;
+	}
 	if (retry_ms >= 0) {
 		printf("cache: %.*s, next try in %" PRId64 ".%" PRId64 "s\n", SPAN_ARGS(field(line, "state")), retry_ms / 1000, retry_ms % 1000 / 100);
 		return;

@@ -44,16 +44,29 @@ by_class_take(struct by_class *t, struct span name, struct span value)
 	return false;
 }
 
-uint64_t
-by_class_hits(const struct by_class *t, enum board_cache_class class)
+void
+by_class_take_line(struct by_class *t, struct span line)
 {
-	return t->count[class][BOARD_E_HITS] + t->count[class][BOARD_E_STALE];
+	enum board_cache_class class = by_class_find(text_word(&line));
+	struct span word;
+
+	if (class == BOARD_C_COUNT)
+		return;
+	t->is_there = true;
+	while (span_split(&line, ' ', &word)) {
+		size_t eq = span_find(word, '=');
+
+		for (int e = 0; e < BOARD_E_COUNT; e++)
+			if (span_eq(part_of_name(BOARD_C_A, (enum board_cache_event)e, false), span_sub(word, 0, eq)))
+				(void)!span_to_uint(span_from(word, eq + 1), UINT64_MAX, &t->count[class][e]);
+	}
 }
 
 uint64_t
 by_class_lookups(const struct by_class *t, enum board_cache_class class)
 {
-	return by_class_hits(t, class) + t->count[class][BOARD_E_MISSES] + t->count[class][BOARD_E_EXPIRED];
+	/* A stale answer is a second look for a question that was counted as expired before. */
+	return t->count[class][BOARD_E_HITS] + t->count[class][BOARD_E_MISSES] + t->count[class][BOARD_E_EXPIRED];
 }
 
 void
@@ -71,7 +84,7 @@ by_class_print(const struct by_class *t)
 		printf("%-7.*s", SPAN_ARGS(part_of_name(c, BOARD_E_HITS, true)));
 		for (int e = 0; e < BOARD_E_COUNT; e++)
 			printf(" %10" PRIu64, t->count[c][e]);
-		text_percent(ratio, sizeof(ratio), by_class_hits(t, c), by_class_lookups(t, c));
+		text_percent(ratio, sizeof(ratio), t->count[c][BOARD_E_HITS], by_class_lookups(t, c));
 		text_size(size, sizeof(size), t->bytes[c]);
 		printf(" %7s", ratio);
 		if (t->has_entries)

@@ -18,9 +18,10 @@ struct by_class {
 bool by_class_take(struct by_class *t, struct span name, struct span value);
 /* The class by its name ("txt"); BOARD_C_COUNT: there is none. */
 enum board_cache_class by_class_find(struct span name);
+/* "txt hits=1 stale=0 ...": a class line of `cache stats`. */
+void by_class_take_line(struct by_class *t, struct span line);
 void by_class_print(const struct by_class *t);
-/* How many look-ups, and how many of them were answered: of one class. */
+/* How many look-ups of a class there were; BOARD_E_HITS of them were answered by entries that had not ended. */
 uint64_t by_class_lookups(const struct by_class *t, enum board_cache_class class);
-uint64_t by_class_hits(const struct by_class *t, enum board_cache_class class);
 
 #endif
