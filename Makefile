@@ -117,6 +117,9 @@ UNIT_EXTRA_test_totals   := master/totals.c
 UNIT_EXTRA_test_policy   := worker/policy.c
 UNIT_EXTRA_test_report   := worker/report.c worker/policy.c
 UNIT_EXTRA_test_brake    := master/brake.c
+UNIT_EXTRA_test_ratio    := master/ratio.c
+UNIT_EXTRA_test_cachespace := master/cachespace.c master/outcome.c
+UNIT_EXTRA_test_child    := master/child.c master/sig.c
 UNIT_EXTRA_test_session  := worker/session.c worker/message.c worker/slots.c worker/apply.c worker/account.c worker/policy.c worker/report.c
 UNIT_EXTRA_test_slots    := worker/slots.c
 

@@ -43,7 +43,7 @@ sub new {
 	my %given = map { $conf[2 * $_] => 1 } 0 .. $#conf / 2;
 	my @usual = ('control.socket' => "unix:$dir/control", 'milter.pidfile' => "$dir/enma.pid",
 		'log.target' => "file:$dir/enma.log", 'authresult.identifier' => 'mx.example.jp',
-		'cache.path' => "$dir/cache", 'cache.size' => '16m',
+		'cache.path' => "$dir/cache/cache", 'cache.size' => '16m',
 		'worker.count' => 2, 'worker.drain_timeout' => '10s');
 	while (my ($key, $value) = splice @usual, 0, 2) {
 		push @conf, $key, $value if !$given{$key};
