@@ -37,6 +37,7 @@ env_close(struct cache_db *db)
 	}
 	cache_guard_remove(db->map);
 	db->map = NULL;
+	db->lock_map = NULL;
 	if (db->env != NULL)
 		mdb_env_close(db->env);
 	db->env = NULL;
@@ -46,7 +47,7 @@ static int
 open_tables(struct cache_db *db, bool is_new)
 {
 	MDB_txn *txn;
-	int e = mdb_txn_begin(db->env, NULL, db->is_writer ? 0 : MDB_RDONLY, &txn);
+	int e = db->is_writer ? db_begin(db, &txn) : mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 
 	if (e != 0)
 		return e;
@@ -58,6 +59,20 @@ open_tables(struct cache_db *db, bool is_new)
 		return mdb_txn_commit(txn);     /* an abort would close the tables again */
 	mdb_txn_abort(txn);
 	return e;
+}
+
+/* Where the lock file begins in memory, and how: it is looked at again before each transaction. */
+static void
+find_lock(struct cache_db *db)
+{
+	char file[CACHE_FILE_NAME_MAX + sizeof "-lock"];
+	const void *start;
+
+	snprintf(file, sizeof file, "%s-lock", db->file);
+	if (!db->is_writer || !cache_guard_find(file, sizeof db->lock_head, &start))
+		return;
+	db->lock_map = start;
+	memcpy(&db->lock_head, start, sizeof db->lock_head);
 }
 
 /* LMDB must see what cache_file_check() saw: then the header was read as it is meant. */
@@ -77,6 +92,7 @@ compare_with_file(struct cache_db *db, const struct cache_file_meta *meta)
 	    stat(db->file, &st) != 0 || (uint64_t)st.st_size / pages.ms_psize < info.me_last_pgno + 1)
 		return MDB_INVALID;
 	db->map_bytes = info.me_mapsize;
+	db->last_transaction = info.me_last_txnid;
 	db->page_bytes = pages.ms_psize;
 	return 0;
 }
@@ -119,6 +135,7 @@ open_existing(struct cache_db *db, char *why, size_t size)
 	if ((e = env_open(db, meta.map_bytes, 0)) != 0)
 		return open_failed(db->file, e, why, size);
 	e = compare_with_file(db, &meta);
+	find_lock(db);
 	if (e == 0 && cache_guard_find(db->file, db->map_bytes, &db->map))
 		cache_guard_add(db->map, db->map_bytes, db->mark);
 	if (e == 0)
@@ -228,9 +245,12 @@ make_new(struct cache_db *db, unsigned readers_max, char *why, size_t size)
 	if ((e = env_open(db, db->state.map_bytes, readers_max)) != 0)
 		return open_failed(db->file, e, why, size);
 	db->map_bytes = db->state.map_bytes;
+	db->last_transaction = 0;
+	db->is_lock_damaged = false;
 	if ((e = mdb_env_stat(db->env, &pages)) != 0)
 		return open_failed(db->file, e, why, size);
 	db->page_bytes = pages.ms_psize;
+	find_lock(db);
 	if (cache_guard_find(db->file, db->map_bytes, &db->map))
 		cache_guard_add(db->map, db->map_bytes, db->mark);
 	if ((e = open_tables(db, true)) != 0)

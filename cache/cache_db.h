@@ -49,7 +49,7 @@ struct cache_db_item {
 /* Since opening; all of this process. */
 struct cache_db_counters {
 	_Atomic uint64_t inserted, replaced, kept, refused;     /* puts: new; over an old one; the old one stays; too long */
-	_Atomic uint64_t deleted;                               /* by key, range and end */
+	_Atomic uint64_t deleted;                               /* by key and end */
 	_Atomic uint64_t evicted, dropped_all;                  /* MAP_FULL: deleted to make room; times that everything went */
 	_Atomic uint64_t write_errors;                          /* batches that were lost: disk full, map full ... */
 	_Atomic uint64_t busy;                                  /* look-ups that found no free slot (RC_LIMIT) */
@@ -103,14 +103,22 @@ typedef bool cache_db_keeps_fn(void *arg, struct span key, struct span old_value
  */
 NODISCARD enum rc cache_db_put(struct cache_db *db, const struct cache_db_item *items, size_t n, cache_db_keeps_fn *keeps, void *arg);
 
-/* RC_OK, RC_NONE: was not there, RC_TEMP. */
-NODISCARD enum rc cache_db_delete(struct cache_db *db, struct span key);
-/* Up to max (at most CACHE_DB_STEP_MAX) entries whose keys begin with prefix; *n_out fewer than max: no more are left. */
-NODISCARD enum rc cache_db_delete_prefix(struct cache_db *db, struct span prefix, size_t max, size_t *n_out);
-/* The same for entries that end at or before until_s, those that end first first. */
+/* The entries with these keys, at most CACHE_DB_STEP_MAX, in one transaction; *n_out: how many were there. */
+NODISCARD enum rc cache_db_delete_keys(struct cache_db *db, const struct cache_key *keys, size_t n, size_t *n_out);
+/* Up to max (at most CACHE_DB_STEP_MAX) entries that end at or before until_s, those that end first first; *n_out fewer than max: no more are
+ * left. */
 NODISCARD enum rc cache_db_delete_ended(struct cache_db *db, int64_t until_s, size_t max, size_t *n_out);
 /* Everything, in one transaction. */
 NODISCARD enum rc cache_db_drop_all(struct cache_db *db);
+
+/*
+ * Whoever writes can be told what happens to which entry: new or replaced; deleted because of its end, whether that has come or room was needed.  Then
+ * comes, with an empty key, whether the transaction was committed: what was told since the last such event counts only then.  What is dropped or deleted
+ * by key is not told.  fn changes nothing.
+ */
+enum cache_db_event { CACHE_DB_STORED, CACHE_DB_ENDED, CACHE_DB_COMMITTED, CACHE_DB_ABORTED };
+typedef void cache_db_told_fn(void *arg, enum cache_db_event event, struct span key, int64_t end_s);
+void cache_db_tell(struct cache_db *db, cache_db_told_fn *fn, void *arg);
 
 /* Entries in the order of keys, from the first key after *cursor on (.n == 0: from the beginning) that begins with prefix, up to max (at most
  * CACHE_DB_WALK_MAX) in one short read transaction.  fn gets spans into the map: it copies what it needs and waits for nothing; false stops.  The

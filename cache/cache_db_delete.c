@@ -4,6 +4,7 @@
 #include "cache/cache_db_int.h"
 #include "common/base/check.h"
 
+/* Deletes the entry of a filed key if it is filed there, and the file card itself. */
 static int
 delete_filed(struct cache_db *db, MDB_txn *txn, MDB_cursor *c, MDB_val card)
 {
@@ -16,8 +17,10 @@ delete_filed(struct cache_db *db, MDB_txn *txn, MDB_cursor *c, MDB_val card)
 		return e != 0 ? e : MDB_CORRUPTED;
 	memcpy(&here, card.mv_data, sizeof here);
 	e = mdb_get(txn, db->entries, &key, &stored);
-	if (e == 0 && db_open_stored(stored, &filing, &value) && filing == be64toh(here))
+	if (e == 0 && db_open_stored(stored, &filing, &value) && filing == be64toh(here)) {
+		db_tell(db, CACHE_DB_ENDED, db_span(key), db_end_of(filing));
 		e = mdb_del(txn, db->entries, &key, NULL);
+	}
 	return e == 0 || e == MDB_NOTFOUND ? mdb_cursor_del(c, 0) : e;
 }
 
@@ -29,7 +32,7 @@ db_delete_ended(struct cache_db *db, int64_t until_s, size_t max, size_t *n_out)
 	MDB_txn *txn;
 	MDB_val k, v;
 	size_t n = 0;
-	int e = mdb_txn_begin(db->env, NULL, 0, &txn);
+	int e = db_begin(db, &txn);
 
 	*n_out = 0;
 	if (e != 0)
@@ -56,7 +59,7 @@ int
 db_drop_all(struct cache_db *db)
 {
 	MDB_txn *txn;
-	int e = mdb_txn_begin(db->env, NULL, 0, &txn);
+	int e = db_begin(db, &txn);
 
 	if (e != 0)
 		return e;
@@ -65,85 +68,43 @@ db_drop_all(struct cache_db *db)
 	return db_finish(db, txn, e);
 }
 
+/* One entry and its card. */
 static int
-delete_entry(struct cache_db *db, MDB_txn *txn, MDB_val key, MDB_val stored)
+delete_key(struct cache_db *db, MDB_txn *txn, struct span key, size_t *n)
 {
+	MDB_val k = db_val(key), stored;
 	struct span value;
 	uint64_t filing;
-	int e = db_open_stored(stored, &filing, &value) ? db_unfile(db, txn, filing) : 0;
+	int e = mdb_get(txn, db->entries, &k, &stored);
 
-	return e == 0 ? mdb_del(txn, db->entries, &key, NULL) : e;
+	if (e == 0 && db_open_stored(stored, &filing, &value))
+		e = db_unfile(db, txn, filing);
+	if (e == 0)
+		e = mdb_del(txn, db->entries, &k, NULL);
+	if (e == 0)
+		(*n)++;
+	return e == MDB_NOTFOUND ? 0 : e;
 }
 
 enum rc
-cache_db_delete(struct cache_db *db, struct span key)
+cache_db_delete_keys(struct cache_db *db, const struct cache_key *keys, size_t n, size_t *n_out)
 {
-	MDB_val k = db_val(key), v;
+	size_t i, deleted = 0;
 	MDB_txn *txn;
 	int e;
-
-	if (FAILS_CHECK(db->is_writer))
-		return RC_FAULT;
-	if (key.n == 0 || key.n > CACHE_KEY_MAX)
-		return RC_NONE;
-	if ((e = mdb_txn_begin(db->env, NULL, 0, &txn)) == 0) {
-		if ((e = mdb_get(txn, db->entries, &k, &v)) == 0)
-			e = delete_entry(db, txn, k, v);
-		e = db_finish(db, txn, e);
-	}
-	if (e == MDB_NOTFOUND)
-		return RC_NONE;
-	if (e != 0)
-		return db_write_failed(db, "cannot delete", e);
-	atomic_fetch_add_explicit(&db->counters.deleted, 1, memory_order_relaxed);
-	return RC_OK;
-}
-
-static int
-delete_prefix(struct cache_db *db, struct span prefix, size_t max, size_t *n_out)
-{
-	uint8_t copy[CACHE_KEY_MAX];
-	MDB_cursor *c;
-	MDB_txn *txn;
-	MDB_val k, v;
-	size_t n = 0;
-	int e = mdb_txn_begin(db->env, NULL, 0, &txn);
 
 	*n_out = 0;
-	if (e != 0)
-		return e;
-	if ((e = mdb_cursor_open(txn, db->entries, &c)) != 0)
-		return db_finish(db, txn, e);
-	/* From the prefix anew each time: what was deleted may have moved everything. */
-	for (; n < max; n++) {
-		k = db_val(prefix);
-		e = mdb_cursor_get(c, &k, &v, prefix.n > 0 ? MDB_SET_RANGE : MDB_FIRST);
-		if (e != 0 || !span_starts(db_span(k), prefix))
-			break;
-		if (k.mv_size > sizeof copy) {
-			e = MDB_CORRUPTED;
-			break;
-		}
-		memcpy(copy, k.mv_data, k.mv_size);
-		if ((e = delete_entry(db, txn, db_val(span_of((char *)copy, k.mv_size)), v)) != 0)
-			break;
-	}
-	mdb_cursor_close(c);
-	if ((e = db_finish(db, txn, e == MDB_NOTFOUND ? 0 : e)) == 0)
-		*n_out = n;
-	return e;
-}
-
-enum rc
-cache_db_delete_prefix(struct cache_db *db, struct span prefix, size_t max, size_t *n_out)
-{
-	int e;
-
-	if (FAILS_CHECK(db->is_writer))
+	if (FAILS_CHECK(db->is_writer && n <= CACHE_DB_STEP_MAX))
 		return RC_FAULT;
-	if ((e = delete_prefix(db, prefix, MIN(max, (size_t)CACHE_DB_STEP_MAX), n_out)) != 0)
+	if ((e = db_begin(db, &txn)) == 0) {
+		for (i = 0; i < n && e == 0; i++)
+			e = delete_key(db, txn, cache_key_span(&keys[i]), &deleted);
+		e = db_finish(db, txn, e);
+	}
+	if (e != 0)
 		return db_write_failed(db, "cannot delete", e);
-	atomic_fetch_add_explicit(&db->counters.deleted, *n_out, memory_order_relaxed);
+	*n_out = deleted;
+	atomic_fetch_add_explicit(&db->counters.deleted, deleted, memory_order_relaxed);
 	return RC_OK;
 }
 

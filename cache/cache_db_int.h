@@ -16,6 +16,11 @@ enum {
 	DB_ERROR_MAX = 192,
 };
 
+/* How LMDB's lock file begins: what it is, and its format. */
+struct db_lock_head {
+	uint32_t magic, format;
+};
+
 /* A read transaction that waits for its next use.  A cache line of its own. */
 struct db_slot {
 	_Alignas(64) atomic_bool is_taken;
@@ -31,6 +36,12 @@ struct cache_db {
 	const void *map;                /* NULL: not known */
 	size_t map_bytes, page_bytes;
 	struct cache_file_state state;
+	const struct db_lock_head *lock_map;    /* of LMDB's lock file; NULL: not known */
+	struct db_lock_head lock_head;  /* as it was at opening */
+	uint64_t last_transaction;      /* that the writer knows of */
+	bool is_lock_damaged;
+	cache_db_told_fn *told;
+	void *told_arg;
 	char *path, file[CACHE_FILE_NAME_MAX], mark[CACHE_FILE_NAME_MAX], error[DB_ERROR_MAX];
 	struct cache_db_counters counters;
 	struct db_slot slot[CACHE_DB_SLOTS];
@@ -72,6 +83,9 @@ bool db_is_in_map(const struct cache_db *db, MDB_val v);
 
 /* Remembers why; the writer leaves it to its owner to condemn the file. */
 enum rc db_write_failed(struct cache_db *db, const char *what, int e);
+/* Begins a write transaction, unless the lock file is no longer what it was: LMDB would believe whatever is in it. */
+int db_begin(struct cache_db *db, MDB_txn **out);
+void db_tell(struct cache_db *db, enum cache_db_event event, struct span key, int64_t end_s);
 /* Ends a write transaction; an error from before or from the commit. */
 int db_finish(struct cache_db *db, MDB_txn *txn, int e);
 /* Takes the card with this number out of "ends". */

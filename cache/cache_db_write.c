@@ -1,5 +1,6 @@
 /* cache_db_write - batches; what a full map needs; see cache_db.h. */
 #include <endian.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,9 +19,10 @@ static const int64_t end_max = ((int64_t)1 << 40) - 1;
 enum rc
 db_write_failed(struct cache_db *db, const char *what, int e)
 {
-	snprintf(db->error, sizeof db->error, "%s: %s", what, mdb_strerror(e));
+	snprintf(db->error, sizeof db->error, "%s: %s", what, db->is_lock_damaged ? "its lock file is damaged" : mdb_strerror(e));
 	atomic_fetch_add_explicit(&db->counters.write_errors, 1, memory_order_relaxed);
-	if (db_is_damage(e))
+	/* Lengths in garbage make LMDB ask for more memory than a writer may have (writer.c). */
+	if (db_is_damage(e) || e == ENOMEM)
 		atomic_store_explicit(&db->is_damaged, true, memory_order_relaxed);
 	return RC_TEMP;
 }
@@ -37,21 +39,54 @@ lengthen(struct cache_db *db)
 
 	if (mdb_env_info(db->env, &info) != 0 || mdb_env_get_fd(db->env, &fd) != 0 || fstat(fd, &st) != 0)
 		return;
+	db->last_transaction = info.me_last_txnid;
 	needed = (off_t)((info.me_last_pgno + 1) * db->page_bytes);
 	if (st.st_size < needed)
 		(void)!ftruncate(fd, needed);
+}
+
+void
+cache_db_tell(struct cache_db *db, cache_db_told_fn *fn, void *arg)
+{
+	db->told = fn;
+	db->told_arg = arg;
+}
+
+void
+db_tell(struct cache_db *db, enum cache_db_event event, struct span key, int64_t end_s)
+{
+	if (db->told != NULL)
+		db->told(db->told_arg, event, key, end_s);
+}
+
+/* LMDB takes its mutex, and the number of the last transaction, from the lock file.  With a number of the past it would write over pages in use. */
+int
+db_begin(struct cache_db *db, MDB_txn **out)
+{
+	int e;
+
+	if (db->lock_map != NULL && memcmp(db->lock_map, &db->lock_head, sizeof db->lock_head) != 0) {
+		db->is_lock_damaged = true;
+		return MDB_CORRUPTED;
+	}
+	if ((e = mdb_txn_begin(db->env, NULL, 0, out)) != 0)
+		return e;
+	if (mdb_txn_id(*out) == db->last_transaction + 1)
+		return 0;
+	mdb_txn_abort(*out);
+	db->is_lock_damaged = true;
+	return MDB_CORRUPTED;
 }
 
 /* Ends a write transaction; an error from before or from the commit. */
 int
 db_finish(struct cache_db *db, MDB_txn *txn, int e)
 {
-	if (e != 0) {
+	if (e != 0)
 		mdb_txn_abort(txn);
-		return e;
-	}
-	if ((e = mdb_txn_commit(txn)) == 0)
+	else if ((e = mdb_txn_commit(txn)) == 0)
 		lengthen(db);
+	db_tell(db, e == 0 ? CACHE_DB_COMMITTED : CACHE_DB_ABORTED, SPAN_NULL, 0);
 	return e;
 }
 
@@ -129,6 +164,7 @@ put_one(struct cache_db *db, MDB_txn *txn, const struct cache_db_item *item, str
 	if ((is_there && (e = db_unfile(db, txn, old_filing)) != 0) || (e = file_under(db, txn, item->key, item->end_s, &filing)) != 0)
 		return e;
 	is_there ? b->replaced++ : b->inserted++;
+	db_tell(db, CACHE_DB_STORED, item->key, item->end_s);
 	return store(db, txn, item, filing);
 }
 
@@ -137,7 +173,7 @@ put_all(struct cache_db *db, const struct cache_db_item *items, size_t n, struct
 {
 	MDB_txn *txn;
 	size_t i;
-	int e = mdb_txn_begin(db->env, NULL, 0, &txn);
+	int e = db_begin(db, &txn);
 
 	b->inserted = b->replaced = b->kept = b->refused = 0;
 	if (e != 0)
