@@ -18,6 +18,7 @@ enum {
 	FIELD_NAME_MAX = 76,
 	MTA_PATIENCE_MS = 30000,        /* Postfix's milter_command_timeout */
 	RSS_LEAST = 16 * MIB,
+	CACHE_SIZE_UNIT = 64 * KIB,     /* what a map can be made of, whatever the page size */
 	CACHE_PATH_MAX = 900,           /* with what the cache's files have behind it a path must stay below 1,024 bytes */
 };
 
@@ -313,8 +314,8 @@ check_cache(const struct conf *c, struct conf_errors *errors)
 	const struct { const char *key; int64_t most; } limits[] = {
 		{ "cache.max_ttl", c->cache_max_ttl }, { "cache.max_negative_ttl", c->cache_max_negative_ttl },
 	};
-	const struct conf_place *p = place_of(c, "cache.path", 0);
 	struct span path = span_cstr(c->cache_path);
+	const struct conf_place *p;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(limits); i++) {
@@ -324,6 +325,9 @@ check_cache(const struct conf *c, struct conf_errors *errors)
 		conf_errors_add(errors, false, p->file, p->line, "%s (%llds) is less than cache.min_ttl (%llds)", limits[i].key,
 		    (long long)limits[i].most, (long long)c->cache_min_ttl);
 	}
+	p = place_of(c, "cache.size", 0);
+	if (c->cache_size % CACHE_SIZE_UNIT != 0)
+		conf_errors_add(errors, false, p->file, p->line, "cache.size is not a multiple of 64k; write %lldk", (long long)(c->cache_size / CACHE_SIZE_UNIT * 64));
 	p = place_of(c, "cache.path", 0);
 	if (c->cache_enabled && path.n == 0)
 		conf_errors_add(errors, false, p->file, p->line, "cache.path is empty; cache.enabled: no turns the cache off");

@@ -813,6 +813,8 @@ test_cache_rules(void **state)
 	assert_string_equal(warnings_of("cache.min_ttl: 0\ncache.max_ttl: 1\ncache.max_negative_ttl: 1\n"), "");
 	/* An end of stale answers may wait for its switch; negative answers may outlive others: they are cut to both. */
 	assert_string_equal(warnings_of("cache.serve_stale: no\ncache.stale_ttl: 7d\ncache.max_ttl: 10m\n"), "");
+	assert_string_equal(warnings_of("cache.size: 16448k\n"), "");
+	assert_contains(load_bad("cache.size: 17000000\n"), "bad.conf:1: cache.size is not a multiple of 64k; write 16576k\n");
 	assert_contains(load_bad("cache.path:\n"), "bad.conf:1: cache.path is empty; cache.enabled: no turns the cache off");
 	assert_string_equal(warnings_of("cache.path:\ncache.enabled: no\n"), "");
 	assert_contains(load_bad("cache.path: /var/cache/enma/\n"), "such as /var/cache/enma/cache\n");
