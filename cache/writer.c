@@ -24,6 +24,7 @@ struct writer {
 	struct role role;
 	struct writer_store store;
 	struct writer_feed feed;
+	struct writer_clients clients;
 	int status_fd;
 	bool is_leaving;
 	int64_t leave_by_ms;
@@ -57,6 +58,11 @@ obey(struct writer *w, const struct status_frame *frame, int fd)
 		if (fd >= 0)
 			log_switch_fd(fd);
 		break;
+	case STATUS_REQUEST:
+		if (fd < 0 || w->is_leaving)
+			break;          /* the client's end of the connection says the rest */
+		writer_clients_add(&w->clients, fd, span_cstr(frame->text), clock_mono_ms());
+		return true;
 	case STATUS_CHILD_DIED:
 		writer_store_check_readers(&w->store, clock_mono_ms());
 		break;
@@ -109,12 +115,16 @@ wait_for_work(struct writer *w, bool is_busy)
 {
 	int64_t now_ms = clock_mono_ms();
 	int wait_ms = is_busy ? 0 : sooner(WRITER_POLL_MS, writer_feed_wait_ms(&w->feed, now_ms));
-	struct pollfd p[2] = {
+	struct pollfd p[2 + WRITER_POLLS] = {
 		{ .fd = w->status_fd, .events = POLLIN },
 		{ .fd = w->feed.is_gone ? -1 : w->feed.fd, .events = POLLIN },
 	};
 
-	if (poll(p, ARRAY_LEN(p), wait_ms) > 0 && p[0].revents != 0)
+	writer_clients_polls(&w->clients, p + 2);
+	if (poll(p, ARRAY_LEN(p), wait_ms) <= 0)
+		return;
+	writer_clients_polled(&w->clients, p + 2);
+	if (p[0].revents != 0)
 		read_frames(w);
 }
 
@@ -127,6 +137,7 @@ turn(struct writer *w)
 	atomic_store_explicit(&w->role.board->beat_ms, now_ms, memory_order_relaxed);
 	(void)writer_store_open(&w->store, now_ms);
 	is_busy = writer_feed_turn(&w->feed, now_ms, now_s);
+	is_busy |= writer_clients_turn(&w->clients, now_ms, now_s);
 	is_busy |= writer_store_gc(&w->store, now_ms, now_s);
 	writer_store_tick(&w->store, now_ms, now_s);
 	return is_busy;
@@ -135,7 +146,7 @@ turn(struct writer *w)
 static bool
 is_over(const struct writer *w)
 {
-	return w->is_leaving;
+	return w->is_leaving && (writer_clients_are_done(&w->clients) || clock_mono_ms() >= w->leave_by_ms);
 }
 
 static void
@@ -148,6 +159,7 @@ run(struct writer *w)
 		wait_for_work(w, is_busy);
 		is_busy = turn(w);
 	}
+	writer_clients_close(&w->clients);
 	writer_feed_put(&w->feed, clock_mono_ms(), clock_wall_s());
 	writer_store_close(&w->store);
 	writer_feed_fini(&w->feed);
@@ -167,6 +179,7 @@ set_up(struct writer *w)
 		.stale_s = c->cache_serve_stale ? (uint32_t)c->cache_stale_ttl : 0, .board = w->role.board,
 	};
 	writer_feed_init(&w->feed, PROCFD_FEED, &w->store, clock_mono_ms());
+	writer_clients_init(&w->clients, &w->store, &w->feed);
 	cache_guard_install(true, NULL);
 }
 

@@ -97,6 +97,7 @@ take(struct writer_feed *f, int64_t now_s)
 		board_add(f->store->board, BOARD_CACHE_OFFERS_BAD, 1);
 	else if (rc == RC_NONE)
 		f->is_gone = true;
+	*(rc == RC_OK || rc == RC_SYNTAX ? &f->taken : &f->emptied) += 1;
 	return rc == RC_SYNTAX ? RC_OK : rc;
 }
 
@@ -105,6 +106,8 @@ writer_feed_turn(struct writer_feed *f, int64_t now_ms, int64_t now_s)
 {
 	size_t taken = 0;
 
+	if (f->is_gone)
+		f->emptied++;
 	while (!f->is_gone && !is_full(f) && taken < CACHE_DB_BATCH_MAX && take(f, now_s) == RC_OK)
 		taken++;
 	if (writer_feed_is_due(f->n, is_full(f), f->last_ms, now_ms))

@@ -15,11 +15,14 @@
 #ifndef ENMA_CACHE_WRITER_INT_H
 #define ENMA_CACHE_WRITER_INT_H
 
+#include <poll.h>
+
 #include "cache/cache_db.h"
 #include "cache/cache_entry.h"
 #include "cache/cache_feed.h"
 #include "cache/cache_gc.h"
 #include "cache/writer.h"
+#include "cache/writer_request.h"
 #include "common/base/buf.h"
 #include "common/base/fdio.h"
 #include "common/ipc/board.h"
@@ -32,6 +35,11 @@ enum {
 	WRITER_TROUBLE_MS = 60000,      /* the same trouble is logged again after so long */
 	WRITER_BUFFER_BYTES = 512 * KIB,        /* of a batch; full when another packet might not fit */
 	WRITER_GC_STEPS = 4,            /* in one turn: more deletes than a batch holds entries */
+	WRITER_FLUSH_STEPS = 4,         /* likewise */
+	WRITER_FEED_PACKETS = 16384,    /* the feed's socket never holds more: 8 MiB of at least 768 bytes each */
+	WRITER_CHUNK_BYTES = 32 * KIB,  /* of an answer: not much more is made ready before the client takes it */
+	WRITER_LINE_MAX = 320 * KIB,    /* the longest entry, all escaped */
+	WRITER_BUCKETS = 12,            /* of a histogram, with "more" */
 };
 
 /* ---- the file ------------------------------------------------------------------------------------------ */
@@ -92,6 +100,7 @@ struct writer_feed {
 	struct cache_db_item item[CACHE_DB_BATCH_MAX];
 	size_t n, used;                 /* items; bytes of the buffer */
 	bool is_gone;                   /* nobody can offer any more */
+	uint64_t taken, emptied;        /* packets so far; how often nothing more was there */
 	int64_t last_ms;                /* when the last batch was put */
 	char *bytes;
 };
@@ -106,5 +115,59 @@ void writer_feed_put(struct writer_feed *f, int64_t now_ms, int64_t now_s);
 int writer_feed_wait_ms(const struct writer_feed *f, int64_t now_ms);
 /* The rule alone. */
 bool writer_feed_is_due(size_t n, bool is_full, int64_t last_ms, int64_t now_ms);
+
+/* ---- answers ------------------------------------------------------------------------------------------- */
+
+struct writer_histogram {
+	uint64_t age[WRITER_BUCKETS], left[WRITER_BUCKETS], expired;
+	struct { uint64_t count, bytes; } kind[2], class[BOARD_C_COUNT];
+};
+/* Which class an entry is counted in; BOARD_C_OTHER for what is no key of ours. */
+enum board_cache_class writer_class(struct span key);
+void writer_histogram_add(struct writer_histogram *h, struct span key, struct span value, int64_t now_s);
+void writer_histogram_print(struct buf *b, const struct writer_histogram *h);
+/* The entry as a line (doc/CONTROL.md); nothing when it is damaged, or is good and only_expired. */
+void writer_print_entry(struct buf *b, struct span key, struct span value, bool only_expired, int64_t now_s);
+
+struct writer_client {
+	int fd;                         /* -1: free */
+	struct writer_request request;
+	struct writer_ranges ranges;
+	size_t range;                   /* under way */
+	struct cache_key cursor;
+	struct buf out;
+	size_t sent;
+	bool is_complete;               /* everything is in out */
+	int64_t progress_ms;            /* when the client took something */
+	uint64_t serial;                /* of the file when it began */
+	uint64_t taken, emptied;        /* of the feed when it began */
+	uint64_t deleted;
+	struct writer_histogram *histogram;
+};
+
+/* All of them; zeroed and writer_clients_init() to begin with. */
+struct writer_clients {
+	struct writer_store *store;
+	struct writer_feed *feed;
+	struct writer_client client[WRITER_CLIENTS_MAX];
+};
+
+void writer_clients_init(struct writer_clients *c, struct writer_store *s, struct writer_feed *f);
+/* fd becomes ours. */
+void writer_clients_add(struct writer_clients *c, int fd, struct span request, int64_t now_ms);
+/* A step for each; true: there is more to do that waits for nobody. */
+bool writer_clients_turn(struct writer_clients *c, int64_t now_ms, int64_t now_s);
+bool writer_clients_are_done(const struct writer_clients *c);
+void writer_clients_close(struct writer_clients *c);
+/* For poll: what each waits for; WRITER_POLLS of them. */
+enum { WRITER_POLLS = WRITER_CLIENTS_MAX };
+void writer_clients_polls(const struct writer_clients *c, struct pollfd *polls);
+/* Who hung up is let go. */
+void writer_clients_polled(struct writer_clients *c, const struct pollfd *polls);
+
+/* A few steps of a flush; true when it is over and its answer is in out. */
+bool writer_flush_step(struct writer_clients *all, struct writer_client *c, int64_t now_ms, int64_t now_s);
+/* An answer without data. */
+void writer_client_refuse(struct writer_client *c, const char *code, const char *text);
 
 #endif

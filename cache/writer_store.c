@@ -76,6 +76,35 @@ set_gauges(struct writer_store *s, const struct cache_db_stats *st)
 	set_gauge(s, BOARD_G_CACHE_GENERATION, st->generation);
 }
 
+static void
+count_tally(struct writer_store *s)
+{
+	for (int c = 0; c < BOARD_C_COUNT; c++) {
+		board_add(s->board, BOARD_CACHE(c, BOARD_E_INSERTED), s->tally[c].inserted);
+		board_add(s->board, BOARD_CACHE(c, BOARD_E_DELETED), s->tally[c].ended);
+		board_add(s->board, BOARD_CACHE(c, BOARD_E_EVICTED), s->tally[c].evicted);
+	}
+}
+
+/* cache_db_told_fn */
+static void
+note_event(void *arg, enum cache_db_event event, struct span key, int64_t end_s)
+{
+	struct writer_store *s = arg;
+
+	if (event == CACHE_DB_STORED) {
+		s->tally[writer_class(key)].inserted++;
+	} else if (event == CACHE_DB_ENDED) {
+		struct writer_tally *t = &s->tally[writer_class(key)];
+
+		*(end_s <= s->now_s ? &t->ended : &t->evicted) += 1;
+	} else {
+		if (event == CACHE_DB_COMMITTED)
+			count_tally(s);
+		memset(s->tally, 0, sizeof s->tally);
+	}
+}
+
 /* ---- opening and giving up ----------------------------------------------------------------------------- */
 
 static void
@@ -84,6 +113,7 @@ opened(struct writer_store *s, bool is_new, const char *why, int64_t now_ms)
 	struct cache_db_stats st;
 	size_t left_overs = cache_db_remove_others(s->db);
 
+	cache_db_tell(s->db, note_event, s);
 	s->serial++;
 	s->opened_ms = now_ms;
 	s->is_checking = !is_new;
