@@ -28,7 +28,8 @@
 enum {
 	DKIM_LIMIT_MAX = 100,           /* upper end of dkim.signheader_limit */
 	DKIM_FIELD_MAX = 64 * KIB,      /* bytes of a DKIM-Signature's value; longer: permerror (z= may be long) */
-	DKIM_H_NAMES_MAX = 1000,        /* names in h= */
+	DKIM_H_NAMES_MAX = 1000,        /* names in h=; more: permerror */
+	DKIM_B_START_MIN = 8, DKIM_B_START_MAX = 16,    /* characters of b= that name a signature */
 	DKIM_SIGNATURE_MAX = 1024,      /* bytes of b= decoded: CRYPTO_RSA_BITS_MAX / 8 */
 	DKIM_KEY_RECORDS_MAX = 10,      /* TXT records at a selector that are tried */
 	DKIM_KEY_RECORD_MAX = 16 * KIB, /* bytes of one */
@@ -101,9 +102,11 @@ struct dkim_signature {
 	enum dkim_result result;
 	enum dkim_reason reason;
 	struct span detail;             /* for people, printable: what exactly ("l=", "DNS timeout"); absent: nothing to add */
-	struct span d, s, i, a;         /* as in the signature, without FWS; absent when it could not be read; i: "@" d when it has none */
+	struct span d, s, a;            /* as in the signature; absent when it could not be read or holds blanks */
+	struct span i;                  /* decoded (dkim-quoted-printable); "@" d when it has none; absent when it does not belong to d */
 	struct span b_start;            /* the first 8 characters of b= (RFC 6008; more if another signature begins alike, at most 16) */
 	struct span domain;             /* d in lower case, A-labels; absent: unusable */
+	struct span i_domain;           /* the same of i */
 	enum crypto_hash_alg hash;
 	enum crypto_key_kind kind;
 	enum canon header_canon, body_canon;
@@ -130,9 +133,11 @@ void dkim_body_end(struct dkim *d);
 void dkim_body_lost(struct dkim *d);
 /* RC_WAIT: keys are missing (questions were noted), or the body has not ended; RC_OK: all results are final. */
 NODISCARD enum rc dkim_run(struct dkim *d, struct questions *q, int64_t now_s);
-/* In the order of the header, from the top.  *n_out: all that the message has, also those over the limit (at most options.limit + 1 are described: the
- * last one stands for the rest). */
+/* In the order of the header, from the top.  When the message has more than options.limit, one more is described, at the end: it stands for all that
+ * were not looked at (DKIM_R_TOO_MANY; its field is the topmost of them).  *n_out: those described, at most options.limit + 1. */
 const struct dkim_signature *dkim_signatures(const struct dkim *d, size_t *n_out);
+/* All DKIM-Signature fields of the message. */
+size_t dkim_signature_count(const struct dkim *d);
 
 /* For enmacheck: what was hashed. */
 struct dkim_show {
@@ -140,7 +145,9 @@ struct dkim_show {
 	void (*body)(void *arg, enum canon c, const char *p, size_t n);
 	void *arg;
 };
-/* Before the first dkim_run().  Also keeps what dkim_body_hashes() needs. */
+/* Before the body.  Bodies are shown as they come, each canonical form once; headers in dkim_run(), when a signature gets its result, whatever it is. */
 void dkim_show(struct dkim *d, const struct dkim_show *show);
+/* What the body hash of signature number `index` turned out to be and what bh= says; false: not known. */
+bool dkim_body_digest(const struct dkim *d, size_t index, struct crypto_digest *out, struct span *claimed_out);
 
 #endif

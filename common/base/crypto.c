@@ -18,11 +18,16 @@
 enum {
 	ALGS = 2,
 	IDLE_MAX = 2,                   /* contexts a key keeps for the next check; one more thread at once makes its own */
+	BLOCK = 64,                     /* of both hashes */
+	GATHER = 32 * BLOCK,
 	RSA_BYTES_MAX = CRYPTO_RSA_BITS_MAX / 8,
 };
 
+/* Short pieces are gathered, and the library gets whole blocks: each call with less costs as much as a block or two. */
 struct crypto_hash {
 	EVP_MD_CTX *ctx;
+	size_t n;
+	uint8_t room[GATHER];
 };
 
 struct crypto_key {
@@ -69,16 +74,47 @@ crypto_hash_create(enum crypto_hash_alg alg)
 {
 	struct crypto_hash *h = xmalloc(sizeof *h);
 
+	h->n = 0;
 	h->ctx = EVP_MD_CTX_new();
 	REQUIRE(h->ctx != NULL);
 	REQUIRE(EVP_DigestInit_ex2(h->ctx, md_of(alg), NULL) == 1);
 	return h;
 }
 
-void
-crypto_hash_update(struct crypto_hash *h, const void *p, size_t n)
+static void
+gather(struct crypto_hash *h, const uint8_t *p, size_t n)
 {
-	REQUIRE(EVP_DigestUpdate(h->ctx, p, n) == 1);
+	if (n > 0)
+		memcpy(h->room + h->n, p, n);
+	h->n += n;
+}
+
+/* What was gathered goes to the library. */
+static void
+pass_on(struct crypto_hash *h)
+{
+	REQUIRE(EVP_DigestUpdate(h->ctx, h->room, h->n) == 1);
+	h->n = 0;
+}
+
+void
+crypto_hash_update(struct crypto_hash *h, const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+	size_t part;
+
+	if (n >= GATHER - h->n) {
+		part = h->n == 0 ? 0 : GATHER - h->n;
+		gather(h, p, part);
+		p += part;
+		n -= part;
+		pass_on(h);
+		part = n / BLOCK * BLOCK;
+		REQUIRE(EVP_DigestUpdate(h->ctx, p, part) == 1);
+		p += part;
+		n -= part;
+	}
+	gather(h, p, n);
 }
 
 void
@@ -86,6 +122,7 @@ crypto_hash_final(struct crypto_hash *h, struct crypto_digest *out)
 {
 	unsigned n = 0;
 
+	pass_on(h);
 	*out = (struct crypto_digest){ 0 };
 	REQUIRE(EVP_DigestFinal_ex(h->ctx, out->b, &n) == 1 && n <= CRYPTO_DIGEST_MAX);
 	out->n = (uint8_t)n;

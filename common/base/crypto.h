@@ -33,6 +33,8 @@ NODISCARD struct crypto_hash *crypto_hash_create(enum crypto_hash_alg alg);     
 void crypto_hash_update(struct crypto_hash *h, const void *p, size_t n);
 /* The digest of everything since create or the last final; the hash is ready for the next one. */
 void crypto_hash_final(struct crypto_hash *h, struct crypto_digest *out);
+/* The digest of what has come so far; the hash goes on. */
+void crypto_hash_peek(const struct crypto_hash *h, struct crypto_digest *out);
 void crypto_hash_destroy(struct crypto_hash **h);
 /* All at once. */
 void crypto_hash_of(enum crypto_hash_alg alg, struct span bytes, struct crypto_digest *out);
