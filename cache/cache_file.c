@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cache/cache_def.h"
@@ -283,6 +284,37 @@ cache_file_check(const char *file, struct cache_file_meta *meta_out, char *why, 
 	return wrong == NULL ? RC_OK : say(why, size, RC_SYNTAX, file, wrong);
 }
 
+/* The process that holds the lock, 0: not known.  Linux: /proc/locks, "1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE ...". */
+static int
+lock_holder(int fd)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	unsigned major_n, minor_n;
+	unsigned long long inode;
+	char line[256];
+	struct stat st;
+	int pid, found = 0;
+
+	while (f != NULL && found == 0 && fstat(fd, &st) == 0 && fgets(line, sizeof line, f) != NULL)
+		if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &major_n, &minor_n, &inode) == 4 && inode == st.st_ino &&
+		    makedev(major_n, minor_n) == st.st_dev)
+			found = pid;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+static void
+say_locked(int fd, const char *file, char *why, size_t size)
+{
+	int pid = lock_holder(fd);
+
+	if (pid > 0)
+		snprintf(why, size, "%s: another process writes this cache (pid %d)", file, pid);
+	else
+		say(why, size, RC_TEMP, file, "another process writes this cache");
+}
+
 enum rc
 cache_file_lock(const char *path, int *fd_out, char *why, size_t size)
 {
@@ -295,7 +327,10 @@ cache_file_lock(const char *path, int *fd_out, char *why, size_t size)
 	if ((fd = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, CACHE_FILE_MODE)) < 0)
 		return say(why, size, RC_TEMP, file, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		say(why, size, RC_TEMP, file, errno == EWOULDBLOCK ? "another process writes this cache" : strerror(errno));
+		if (errno == EWOULDBLOCK)
+			say_locked(fd, file, why, size);
+		else
+			say(why, size, RC_TEMP, file, strerror(errno));
 		fdio_close(&fd);
 		return RC_TEMP;
 	}

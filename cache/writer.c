@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cache/cache_guard.h"
@@ -18,6 +19,16 @@ enum {
 	FRAMES_MAX = 16,                /* read in one turn */
 	MS_PER_S = 1000,
 	LEAVE_MS = 2000,                /* for answers that are being sent when it is time to go */
+	READERS_MIN = 512,
+	READERS_MAX = 1 << 18,          /* 16 MiB of slots */
+	TOOLS = 4,                      /* processes that read besides workers */
+	/*
+	 * What this process may take of its own, beside what it has at its start.  A batch of the largest values makes LMDB copy about 10 MiB of pages;
+	 * dropping everything lists each page of the map, 8 bytes for one of 4 KiB, and grows that list by copying.  A length in a page of garbage
+	 * asks for up to 16 TiB, and must not get it.
+	 */
+	MEMORY_BYTES = 64 * MIB,
+	MEMORY_MAP_SHARE = 128,
 };
 
 struct writer {
@@ -168,6 +179,50 @@ run(struct writer *w)
 
 /* ---- start --------------------------------------------------------------------------------------------- */
 
+/* Generations overlap during a reload. */
+static unsigned
+readers_max(const struct conf *c)
+{
+	uint64_t processes = (uint64_t)conf_workers(c) * c->milter_socket.n * 2 + TOOLS;
+
+	return (unsigned)MIN(MAX(processes * CACHE_DB_SLOTS, (uint64_t)READERS_MIN), (uint64_t)READERS_MAX);
+}
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+static void
+limit_memory(uint64_t map_bytes)
+{
+	(void)map_bytes;        /* sanitizers take what they want */
+}
+#else
+static uint64_t
+data_bytes(void)
+{
+	char line[128];
+	unsigned long long kib = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f != NULL && fgets(line, sizeof line, f) != NULL && sscanf(line, "VmData: %llu", &kib) != 1)
+		;
+	if (f != NULL)
+		fclose(f);
+	return kib * KIB;
+}
+
+static void
+limit_memory(uint64_t map_bytes)
+{
+	uint64_t bytes = data_bytes() + MEMORY_BYTES + map_bytes / MEMORY_MAP_SHARE;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur <= bytes)
+		return;
+	limit.rlim_cur = bytes;
+	if (setrlimit(RLIMIT_DATA, &limit) != 0)
+		log_warn("memory cannot be limited: %s", strerror(errno));
+}
+#endif
+
 static void
 set_up(struct writer *w)
 {
@@ -175,11 +230,12 @@ set_up(struct writer *w)
 
 	w->status_fd = PROCFD_STATUS;
 	w->store = (struct writer_store){
-		.path = c->cache_path, .map_bytes = (uint64_t)c->cache_size, .readers_max = 512,
+		.path = c->cache_path, .map_bytes = (uint64_t)c->cache_size, .readers_max = readers_max(c),
 		.stale_s = c->cache_serve_stale ? (uint32_t)c->cache_stale_ttl : 0, .board = w->role.board,
 	};
 	writer_feed_init(&w->feed, PROCFD_FEED, &w->store, clock_mono_ms());
 	writer_clients_init(&w->clients, &w->store, &w->feed);
+	limit_memory(w->store.map_bytes);
 	cache_guard_install(true, NULL);
 }
 

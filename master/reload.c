@@ -2,7 +2,6 @@
 #include "master/reload.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,24 +16,10 @@
 #include "master/logging.h"
 
 enum {
-	WORKERS_MIN = 2, WORKERS_MAX = 16,      /* when worker.count is 0 */
 	SNAPSHOT_MAX = 256 * MIB,
 	/* How long a place in use is waited for at the first start: workers of a supervisor that was killed let go within moments. */
 	PATIENCE_MS = 2000,
 };
-
-unsigned
-generation_workers(const struct conf *c)
-{
-	cpu_set_t cpus;
-	int n = WORKERS_MIN;
-
-	if (c->worker_count > 0)
-		return (unsigned)c->worker_count;
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		n = CPU_COUNT(&cpus);
-	return (unsigned)MIN(MAX(n, (int)WORKERS_MIN), (int)WORKERS_MAX);
-}
 
 /* Also a configuration with mistakes is returned, so that the checks after it find theirs in the same run. */
 static struct conf *
@@ -119,7 +104,7 @@ check_sockets(struct generation *g, struct outcome *outcome)
 static void
 make_slots(struct generation *g, int64_t now_ms)
 {
-	unsigned per_group = generation_workers(g->conf);
+	unsigned per_group = conf_workers(g->conf);
 
 	g->group_count = g->conf->milter_socket.n;
 	g->listeners = xcalloc(g->group_count, sizeof(*g->listeners));

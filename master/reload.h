@@ -51,6 +51,5 @@ void generation_destroy(struct generation **g, const struct generation *heir);
 void generation_close_sockets(struct generation *g);
 
 size_t generation_ready(const struct generation *g);    /* slots whose worker is ready */
-unsigned generation_workers(const struct conf *c);      /* per socket */
 
 #endif

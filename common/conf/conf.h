@@ -155,6 +155,8 @@ NODISCARD struct conf *conf_load_loosely(const char *path, const char *const *ov
 void conf_destroy(struct conf **conf);
 /* The name that results are given under: the setting, or the host's name (conf_load() warns when that is a poor one). */
 static inline const char *conf_identifier(const struct conf *c) { return c->authresult_identifier; }
+/* Workers for each socket: worker.count, or by the processors that this process may use. */
+unsigned conf_workers(const struct conf *c);
 void conf_errors_fini(struct conf_errors *errors);
 /* "file:line: text" or "text"; for logs, -T and the control protocol. */
 void conf_error_print(struct buf *b, const struct conf_error *e);
