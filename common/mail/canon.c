@@ -4,6 +4,7 @@
 enum {
 	STEP = 16,                      /* bytes looked at together */
 	LOWER_ROOM = 64,
+	PACKED_ROOM = 512,
 	LINE_ENDS = 32,                 /* in one constant */
 };
 
@@ -36,11 +37,8 @@ is_plain(char c)
 	return !is_blank(c) && c != '\r';
 }
 
-static bool
-is_nofws(char c)
-{
-	return !is_blank(c) && c != '\r' && c != '\n';
-}
+/* A table: the answer is added up without a branch. */
+static const bool is_fws[256] = { [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true };
 
 /* ---- header fields ---- */
 
@@ -124,10 +122,10 @@ text_nofws(const struct text *t)
 	size_t n = text_len(t), i = 0, from;
 
 	while (i < n) {
-		while (i < n && !is_nofws(text_at(t, i)))
+		while (i < n && is_fws[(unsigned char)text_at(t, i)])
 			i++;
 		from = i;
-		while (i < n && is_nofws(text_at(t, i)))
+		while (i < n && !is_fws[(unsigned char)text_at(t, i)])
 			i++;
 		text_send(t, from, i);
 	}
@@ -294,24 +292,45 @@ load(const char *p)
 	return v;
 }
 
-/* is_trouble() for STEP bytes from p on; reads one byte behind them. */
-static bool
-has_trouble(const char *p)
+/* is_trouble() of STEP bytes from p on, a byte of ones for each that is; reads one byte behind them. */
+static words2
+trouble(const char *p)
 {
 	bytes16 here = load(p), behind = load(p + 1);
 	bytes16 tab = (bytes16)(here == '\t'), blank = (bytes16)(here == ' '), lf = (bytes16)(here == '\n');
 	bytes16 after_blank = (bytes16)(behind == ' ') | (bytes16)(behind == '\t') | (bytes16)(behind == '\r');
-	words2 any = (words2)(tab | (blank & after_blank) | (lf & (bytes16)(behind == '\r')));
 
-	return (any[0] | any[1]) != 0;
+	return (words2)(tab | (blank & after_blank) | (lf & (bytes16)(behind == '\r')));
+}
+
+/* Index of the first byte of ones in w, which has one. */
+static size_t
+first_byte(uint64_t w)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (size_t)__builtin_ctzll(w) / 8;
+#else
+	return (size_t)__builtin_clzll(w) / 8;
+#endif
 }
 
 /* The first place from i on that is_trouble(), or the last byte unless it is certainly content, or s.n. */
 static size_t
 find_trouble(struct span s, size_t i)
 {
-	while (i + STEP < s.n && !has_trouble(s.p + i))
-		i += STEP;
+	for (; i + 2 * STEP < s.n; i += 2 * STEP) {
+		words2 one = trouble(s.p + i), two = trouble(s.p + i + STEP), any = one | two;
+
+		if ((any[0] | any[1]) == 0)
+			continue;
+		if (one[0] != 0)
+			return i + first_byte(one[0]);
+		if (one[1] != 0)
+			return i + STEP / 2 + first_byte(one[1]);
+		if (two[0] != 0)
+			return i + STEP + first_byte(two[0]);
+		return i + STEP + STEP / 2 + first_byte(two[1]);
+	}
 	while (i + 1 < s.n && !is_trouble(s.p[i], s.p[i + 1]))
 		i++;
 	return i + 1 == s.n && is_plain(s.p[i]) ? s.n : i;
@@ -354,7 +373,8 @@ feed_relaxed(struct canon_body *b, struct span s)
 	while (i < s.n) {
 		if (is_blank(s.p[i])) {
 			b->has_blanks = true;
-			i++;
+			while (++i < s.n && is_blank(s.p[i]))
+				;
 		} else if (s.p[i] != '\r' || !take_cr(b, s, &i)) {
 			send_waiting(b);
 			end = relaxed_run(s, i);
@@ -364,22 +384,41 @@ feed_relaxed(struct canon_body *b, struct span s)
 	}
 }
 
+/* Words are short: without their blanks they are copied together, which costs less than a call for each. */
+static void
+send_nofws(struct canon_body *b, struct span s)
+{
+	char packed[PACKED_ROOM];
+
+	while (s.n > 0) {
+		size_t part = MIN(s.n, sizeof packed), n = 0;
+
+		for (size_t i = 0; i < part; i++) {
+			packed[n] = s.p[i];
+			n += !is_fws[(unsigned char)s.p[i]];
+		}
+		if (n > 0) {
+			send_waiting(b);
+			send(b, packed, n);
+		}
+		s = span_from(s, part);
+	}
+}
+
 static void
 feed_nofws(struct canon_body *b, struct span s)
 {
-	size_t i = 0, from;
+	size_t i = 0, n;
 
 	while (i < s.n) {
-		if (s.p[i] == '\r' && take_cr(b, s, &i))
-			continue;
-		if (!is_nofws(s.p[i])) {
-			i++;
+		if (s.p[i] == '\r') {
+			if (!take_cr(b, s, &i))
+				i++;
 			continue;
 		}
-		for (from = i; i < s.n && is_nofws(s.p[i]); i++)
-			;
-		send_waiting(b);
-		send(b, s.p + from, i - from);
+		n = span_find(span_from(s, i), '\r');
+		send_nofws(b, span_sub(s, i, n));
+		i += n;
 	}
 }
 

@@ -3,7 +3,7 @@
  * (RFC 4870 section 3.4.2.2) and its simple, which equals DKIM's but for a body without any content: there DomainKeys hashes nothing at all, see
  * canon_body_is_empty().
  *
- * Nothing is copied: pieces of the input go to a sink, together with constant bytes.  A body may come in pieces of any size, the result is the
+ * Nothing is kept: pieces of the input go to a sink, long ones where they are as they should be, together with constant bytes.  A body may come in pieces of any size, the result is the
  * same.  The state of a body is constant in size; blank lines and blanks that may turn out to stand at the end are counted, not kept.
  * Only CRLF ends a line; a CR or LF alone is a byte like others (hashed as it came).
  */
