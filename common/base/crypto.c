@@ -130,6 +130,20 @@ crypto_hash_final(struct crypto_hash *h, struct crypto_digest *out)
 }
 
 void
+crypto_hash_peek(const struct crypto_hash *h, struct crypto_digest *out)
+{
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	unsigned n = 0;
+
+	*out = (struct crypto_digest){ 0 };
+	REQUIRE(copy != NULL && EVP_MD_CTX_copy_ex(copy, h->ctx) == 1);
+	REQUIRE(EVP_DigestUpdate(copy, h->room, h->n) == 1);
+	REQUIRE(EVP_DigestFinal_ex(copy, out->b, &n) == 1 && n <= CRYPTO_DIGEST_MAX);
+	EVP_MD_CTX_free(copy);
+	out->n = (uint8_t)n;
+}
+
+void
 crypto_hash_destroy(struct crypto_hash **h)
 {
 	if (*h == NULL)
