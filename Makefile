@@ -63,7 +63,7 @@ ENMA_SRC   := $(sort $(filter-out master/enmactl%,$(wildcard master/*.c)) \
                      $(filter-out worker/enmacheck%,$(wildcard worker/*.c)))
 CTL_SRC    := $(sort $(wildcard master/enmactl*.c))
 # enmacheck runs the worker's own policy and printing, without a milter.
-CHECK_SRC  := $(sort $(wildcard worker/enmacheck*.c) $(wildcard $(patsubst %,worker/%.c,policy report message resolver exclusion)))
+CHECK_SRC  := $(sort $(wildcard worker/enmacheck*.c) $(wildcard $(patsubst %,worker/%.c,policy report message resolver results exclusion)))
 UNIT       := $(patsubst t/unit/%.c,$(B)/t/%,$(sort $(wildcard t/unit/test_*.c)))
 TOOLS      := $(patsubst t/tools/%.c,$(B)/t/%,$(sort $(wildcard t/tools/*.c)))
 FUZZ       := $(patsubst t/fuzz/%.c,$(B)/t/%,$(sort $(wildcard t/fuzz/fuzz_*.c)))
@@ -120,7 +120,7 @@ UNIT_EXTRA_test_brake    := master/brake.c
 UNIT_EXTRA_test_ratio    := master/ratio.c
 UNIT_EXTRA_test_cachespace := master/cachespace.c master/outcome.c
 UNIT_EXTRA_test_child    := master/child.c master/sig.c
-UNIT_EXTRA_test_session  := worker/session.c worker/message.c worker/slots.c worker/apply.c worker/account.c worker/policy.c worker/report.c
+UNIT_EXTRA_test_session  := worker/session.c worker/message.c worker/slots.c worker/apply.c worker/account.c worker/policy.c worker/report.c worker/results.c
 UNIT_EXTRA_test_slots    := worker/slots.c
 
 $(UNIT): $(B)/t/%: $(B)/t/unit/%.o $(B)/libenma.a

@@ -25,6 +25,7 @@ count_dns(const struct session_env *env, const struct message *m)
 	board_add(env->board, BOARD_DNS_QUESTIONS, stats.asked);
 	board_add(env->board, BOARD_DNS_ANSWERS, stats.answered);
 	board_add(env->board, BOARD_DNS_TIMEOUTS, stats.timeouts);
+	board_add(env->board, BOARD_DNS_STALE, stats.stale);
 	if (m->is_evaluated && m->eval.questions.is_budget_spent)
 		board_add(env->board, BOARD_DNS_BUDGET_SPENT, 1);
 	if (stats.asked > 0)
@@ -89,7 +90,7 @@ account_message(const struct session_env *env, const struct account_peer *peer, 
 	struct report r = {
 		.qid = m->qid, .client = peer->client, .client_name = peer->client_name, .helo = peer->helo,
 		.mail_from = m->sender, .verdict = verdict, .skip_why = m->skip_why, .action = *action,
-		.dns_asked = dns.asked, .dns_timeouts = dns.timeouts, .dns_wait_us = dns.wait_us, .total_us = total_us,
+		.dns_asked = dns.asked, .dns_timeouts = dns.timeouts, .dns_stale = dns.stale, .dns_wait_us = dns.wait_us, .total_us = total_us,
 		.authres_removed = removed, .generation = env->generation, .hardfail = env->conf->authresult_spf_hardfail,
 	};
 

@@ -185,6 +185,7 @@ read_zone(const struct check *c, struct zone **out)
 static int
 make_source(struct check *c)
 {
+	struct resolver resolver;
 	struct zone *zone;
 	char why[WHY_MAX] = "";
 	int code = read_zone(c, &zone);
@@ -196,8 +197,11 @@ make_source(struct check *c)
 		return EX_OK;
 	}
 	zone_destroy(&zone);
-	if (resolver_create(c->snapshot, &c->source, &c->loop, why, sizeof why) == RC_OK)
+	if (resolver_create(c->snapshot, NULL, NULL, NULL, &resolver, why, sizeof why) == RC_OK) {
+		c->source = resolver.answers;
+		c->loop = resolver.loop;
 		return EX_OK;
+	}
 	fprintf(stderr, "enmacheck: resolver: %s\n", why);
 	return EX_TEMPFAIL;
 }

@@ -16,6 +16,7 @@
 #include "common/conf/conf.h"
 #include "common/dns/lookup.h"
 #include "common/mail/authres.h"
+#include "worker/results.h"
 
 enum {
 	MESSAGE_ARENA_FIRST = 8 * KIB,  /* SPF of a common domain fits */
@@ -35,6 +36,8 @@ struct message {
 	struct lookup *lookup;
 	struct eval_facts facts;
 	struct eval eval;
+	struct eval_options options;    /* the worker's, with hooks of this message */
+	struct results_hooks results;
 	struct span qid;                /* absent until the MTA tells */
 	struct span sender;             /* the argument of MAIL FROM as given */
 	const char *skip_why;           /* "excluded", "authenticated", "local", or NULL */

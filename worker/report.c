@@ -165,6 +165,8 @@ collect(struct lines *l, const struct report *r)
 	add_word(l, "from", NULL);
 	add_spf(l);
 	add(l, "dns", PAIR_DNS, SPAN_NULL, NULL, 0);
+	if (r->dns_stale > 0)
+		add(l, "dns_stale", PAIR_NUMBER, SPAN_NULL, NULL, r->dns_stale);
 	add(l, "ar_removed", PAIR_NUMBER, SPAN_NULL, NULL, r->authres_removed);
 	add_action(l);
 	add(l, "total", PAIR_MS, SPAN_NULL, NULL, r->total_us / 1000);

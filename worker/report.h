@@ -28,7 +28,7 @@ struct report {
 	const struct verdict *verdict;  /* NULL: not evaluated */
 	const char *skip_why;           /* NULL, or "excluded", "authenticated", "local" */
 	struct action action;
-	unsigned dns_asked, dns_timeouts;
+	unsigned dns_asked, dns_timeouts, dns_stale;
 	uint64_t dns_wait_us, total_us;
 	unsigned authres_removed;
 	uint64_t generation;

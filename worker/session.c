@@ -218,7 +218,10 @@ begin_evaluation(struct session *s, struct message *m)
 		m->has_internal_error = true;
 		return;
 	}
-	eval_init(&m->eval, &m->arena, f, &env->options, (size_t)env->conf->resolver_max_questions);
+	results_begin(&m->results, env->results, m->lookup, f->now_s);
+	m->options = env->options;
+	m->options.results = &m->results.eval;
+	eval_init(&m->eval, &m->arena, f, &m->options, (size_t)env->conf->resolver_max_questions);
 	m->is_evaluated = true;
 	advance(m);
 }

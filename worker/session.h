@@ -50,6 +50,7 @@ struct session_env {
 	struct span identifier;         /* of our Authentication-Results */
 	struct span receiver;           /* our host name */
 	struct eval_options options;
+	const struct results *results;  /* NULL: none of before */
 	uint64_t generation;
 };
 

@@ -184,6 +184,11 @@ obey(struct watch *w, const struct status_frame *frame, int fd)
 		if (fd >= 0)
 			log_switch_fd(fd);
 		break;
+	case STATUS_FLUSH:
+		shared_flush(w->shared, w->resolver);
+		if (status_send(w->status_fd, STATUS_FLUSHED, w->generation, frame->value, NULL, -1) != RC_OK)
+			log_warn("cannot tell the supervisor that this worker has flushed");
+		break;
 	default:
 		log_warn("a frame of unknown kind %u was ignored", frame->kind);
 	}
@@ -238,6 +243,7 @@ watch_run(struct watch *w)
 			read_frames(w);
 		start_drain(w);
 		kick();
+		shared_tick(w->shared);
 		beat(w);
 		check_stuck(w);
 		check_retire(w);

@@ -12,6 +12,7 @@
 #include "common/dns/dns.h"
 #include "common/ipc/board.h"
 #include "worker/drain.h"
+#include "worker/shared.h"
 #include "worker/slots.h"
 
 enum {
@@ -26,6 +27,8 @@ struct watch {
 	struct board *board;
 	struct slots *slots;
 	struct drain *drain;
+	struct shared *shared;
+	const struct resolver *resolver;
 	int status_fd;
 	uint64_t generation;
 	_Atomic int64_t resolver_beat_ms;       /* 0: there is no loop to watch */

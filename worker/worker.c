@@ -19,7 +19,9 @@
 #include "worker/exclusion.h"
 #include "worker/milter.h"
 #include "worker/resolver.h"
+#include "worker/results.h"
 #include "worker/session.h"
+#include "worker/shared.h"
 #include "worker/watch.h"
 
 enum {
@@ -29,7 +31,9 @@ enum {
 struct worker {
 	struct role role;
 	char label[32];
-	struct dns_source *loop;        /* libunbound; may stand behind a zone file */
+	struct shared shared;
+	struct resolver resolver;
+	struct results results;
 	char host[256];
 	struct session_env env;
 	struct drain drain;
@@ -108,13 +112,14 @@ fill_env(struct worker *w)
 static void
 start_resolver(struct worker *w)
 {
-	struct dns_source *source;
 	char why[WHY_MAX];
-	enum rc rc = resolver_create(w->role.snapshot, &source, &w->loop, why, sizeof why);
+	enum rc rc = resolver_create(w->role.snapshot, w->shared.cache, w->shared.claims, w->role.board, &w->resolver, why, sizeof why);
 
 	if (rc != RC_OK)
 		role_give_up(&w->role, role_exit_code(rc), "%s", why);
-	w->env.pool = message_pool_create(source);
+	results_init(&w->results, w->shared.cache, w->role.snapshot);
+	w->env.results = &w->results;
+	w->env.pool = message_pool_create(w->resolver.answers);
 }
 
 static void
@@ -175,6 +180,8 @@ worker_main(const struct role_args *args)
 	role_begin(&w->role, args, "enma: worker", w->label);
 	set_up_process(w);
 	fill_env(w);
+	shared_open(&w->shared, w->role.conf, w->role.board);
+	shared_tick(&w->shared);        /* what others have learnt serves the first message */
 	prepare_milter(w);              /* while there is one thread */
 	role_block_signals(true);
 	start_resolver(w);
@@ -182,9 +189,9 @@ worker_main(const struct role_args *args)
 	role_block_signals(false);
 	open_milter(w);
 	w->watch = (struct watch){ .conf = w->role.conf, .board = w->role.board, .slots = w->env.slots, .drain = &w->drain,
-	    .status_fd = PROCFD_STATUS, .generation = args->generation };
+	    .status_fd = PROCFD_STATUS, .generation = args->generation, .shared = &w->shared, .resolver = &w->resolver };
 	watch_init(&w->watch);
-	dns_unbound_on_beat(w->loop, watch_resolver_beat, &w->watch);
+	dns_unbound_on_beat(w->resolver.loop, watch_resolver_beat, &w->watch);
 	role_ready(&w->role);
 	watch_run(&w->watch);
 }
