@@ -84,9 +84,9 @@ lower_in(struct arena *a, struct span name, struct span *out)
 	char *p;
 	size_t i;
 
-	name = without_final_dot(name);
 	if (!domain_is_valid(name, 1))
 		return RC_SYNTAX;
+	name = without_final_dot(name); /* behind the check: of two dots one must not become valid */
 	copy = arena_copy(a, name);
 	if (span_is_null(copy))
 		return RC_LIMIT;

@@ -60,6 +60,7 @@ test_normalize(void **state)
 		{ "b\xc3\xbc" "cher..example", NULL },
 		{ "b\xc3\xbc" "cher example", NULL },
 		{ "\xef\xbc\x91.\xef\xbc\x92", NULL },                                /* full-width digits are digits */
+		{ "example.org..", NULL }, { "example.org.\xe3\x80\x82", NULL },       /* two dots at the end, also as an ideographic full stop */
 		{ "b\xc3.example", NULL },                                            /* cut UTF-8 */
 		{ "\xff\xfe.example", NULL }, { "\xed\xa0\x80.example", NULL },       /* no UTF-8, surrogate */
 		{ "a\xe2\x80\x8b" "b\xc2\xad.\xe2\x80\xae" "example", NULL },         /* right-to-left override */
