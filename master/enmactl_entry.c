@@ -66,22 +66,28 @@ records_json(struct span data)
 	return records;
 }
 
-/* Of a result: key=value words; quotes are taken off, escapes inside stay. */
+/* Of a result, or of a failure: key=value words.  What stands in quotes is text, without them; escapes inside stay. */
 static json_t *
 details_json(struct span data)
 {
 	json_t *details = json_object();
-	struct span word, value;
+	struct span word, key, value;
 
 	while (next_piece(&data, " ", &word)) {
 		size_t eq = span_find(word, '=');
+		bool is_quoted = eq + 2 < word.n && word.p[eq + 1] == '"' && word.p[word.n - 1] == '"';
+		char *name;
 
 		if (eq == word.n)
 			continue;
-		value = span_from(word, eq + 1);
-		if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
-			value = span_sub(value, 1, value.n - 2);
-		text_json_put(details, span_sub(word, 0, eq), value);
+		key = span_sub(word, 0, eq);
+		value = is_quoted ? span_sub(word, eq + 2, word.n - eq - 3) : span_from(word, eq + 1);
+		name = xstrndup(key.p, key.n);
+		if (is_quoted || span_eq(key, SPAN("digest")))
+			json_object_set_new(details, name, text_json(value));
+		else
+			text_json_put(details, key, value);
+		free(name);
 	}
 	return details;
 }
@@ -93,7 +99,7 @@ show_json(const struct span col[E_COLUMNS])
 
 	for (int i = 0; i < E_DATA; i++)
 		json_object_set_new(j, names[i], i >= E_AGE ? json_integer(seconds_of(col[i])) : text_json(col[i]));
-	if (span_eq(col[E_KIND], SPAN("D")))
+	if (span_eq(col[E_KIND], SPAN("D")) && !span_starts(col[E_DATA], SPAN("why=")))
 		json_object_set_new(j, "records", records_json(col[E_DATA]));
 	else
 		json_object_set_new(j, "details", details_json(col[E_DATA]));

@@ -39,7 +39,8 @@ $histogram .= "left expired 4\nkind D 1000 200000\nkind R 11 1100\nclass txt 900
 my @entry = (
 	join("\t", 'D', 'example.org', 'TXT', 'ok', 'secure', 75, 225, 120, '"v=spf1 a, b \\"c\\" -all", "two"'),
 	join("\t", 'D', 'gone.example.org', 'A', 'nxdomain', 'insecure', 10, -5, 60, ''),
-	join("\t", 'R', 'example.org', 'spf', 'pass', '-', 1, 3599, 99, 'client=192.0.2.1 reason="a match, with blanks" lookups=3'),
+	join("\t", 'R', 'example.org', 'spf', 'pass', '-', 1, 3599, 99, 'client=192.0.2.1 reason="a match, with blanks" lookups=3 digest=0000000000000012 at="7"'),
+	join("\t", 'D', 'example.net', 'MX', 'servfail', 'insecure', 1, 29, 55, 'why="connection refused"'),
 );
 my %answer = (
 	'cache stats' => $stats, 'cache histogram' => $histogram,
@@ -165,7 +166,7 @@ subtest 'entries' => sub {
 	like($line[1], qr/^D +example\.org +TXT +ok +secure +1m15s +3m45s +120  "v=spf1 a, b \\"c\\" -all", "two"$/, 'an answer');
 	like($line[2], qr/^D +gone\.example\.org +A +nxdomain +insecure +10s +-5s +60/, 'one that has ended');
 	like($line[3], qr/^R +example\.org +spf +pass +- +1s +59m59s +99  client=192\.0\.2\.1 reason="a match, with blanks"/, 'a result');
-	like($line[4], qr/^\. /, 'the doubled dot is single again');
+	like($line[5], qr/^\. /, 'the doubled dot is single again');
 	is(index($line[1], 'TXT'), index($line[0], 'TYPE'), 'columns are aligned');
 
 	($code, $text) = ctl('--json', 'cache', 'dump');
@@ -174,7 +175,11 @@ subtest 'entries' => sub {
 	is_deeply($json[0], { kind => 'D', name => 'example.org', type => 'TXT', status => 'ok', dnssec => 'secure', age_s => 75, left_s => 225,
 		bytes => 120, records => ['"v=spf1 a, b \\"c\\" -all"', '"two"'] }, 'an answer, its records apart');
 	is_deeply([ @{ $json[1] }{qw(left_s records)} ], [ -5, [] ], 'one that has ended');
-	is_deeply($json[2]{details}, { client => '192.0.2.1', reason => 'a match, with blanks', lookups => 3 }, 'a result');
+	is_deeply($json[2]{details}, { client => '192.0.2.1', reason => 'a match, with blanks', lookups => 3, digest => '0000000000000012',
+		at => '7' }, 'a result');
+
+	like($text, qr/"digest":"0000000000000012","at":"7"/, 'text that looks like a number stays text');
+	is_deeply($json[3]{details}, { why => 'connection refused' }, 'a failure');
 
 	($code, $text) = ctl('cache', 'get', 'example.org', 'TXT');
 	is($code, 0, 'get');
