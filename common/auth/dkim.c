@@ -81,6 +81,13 @@ misses_field(const struct dkim *d, struct span h)
 	return false;
 }
 
+/* Its key is looked up, to say what else is wrong with it; body and signature are not looked at (RFC 8301 section 3.1). */
+static bool
+is_refused_sha1(const struct dkim *d, size_t i)
+{
+	return d->v[i].hash == CRYPTO_SHA1 && !d->options->accept_sha1;
+}
+
 /* What can be said without time, keys and body. */
 static void
 judge_early(struct dkim *d, size_t i)
@@ -89,11 +96,9 @@ judge_early(struct dkim *d, size_t i)
 
 	if (d->headers->is_incomplete)
 		finish(d, i, DKIM_R_INCOMPLETE, NULL);
-	else if (s->hash == CRYPTO_SHA1 && !d->options->accept_sha1)
-		finish(d, i, DKIM_R_SHA1, NULL);
 	else if (misses_field(d, d->attempts[i].h))
 		finish(d, i, DKIM_R_NOT_SIGNED, NULL);
-	else
+	else if (!is_refused_sha1(d, i))
 		dkim_body_want(&d->body, s->body_canon, s->hash, s->l);
 }
 
@@ -203,7 +208,7 @@ bool
 dkim_wants_body(const struct dkim *d)
 {
 	for (size_t i = 0; i < d->n && !d->body.has_ended; i++)
-		if (d->attempts[i].step != STEP_END)
+		if (d->attempts[i].step != STEP_END && !is_refused_sha1(d, i))
 			return true;
 	return false;
 }
@@ -226,7 +231,7 @@ void
 dkim_body_lost(struct dkim *d)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (d->attempts[i].step != STEP_END)
+		if (d->attempts[i].step != STEP_END && !is_refused_sha1(d, i))
 			finish(d, i, DKIM_R_MEMORY, NULL);
 	d->body.has_begun = d->body.has_ended = true;
 }
@@ -270,6 +275,8 @@ check_key(struct dkim *d, size_t i, struct questions *q)
 	d->v[i].key_bits = crypto_key_bits(at->found->v[0].key);
 	d->v[i].is_testing = at->found->v[0].is_testing;
 	at->step = STEP_BODY;
+	if (is_refused_sha1(d, i))
+		finish(d, i, DKIM_R_SHA1, NULL);
 }
 
 static bool
