@@ -45,7 +45,7 @@ subtest 'a worker that cannot start again' => sub {
 	pass('it recovers by itself');
 };
 
-# Workers that misbehave at their start, whatever enma is: a library that looks for -x worker.
+# Workers, and the cache process, that misbehave at their start, whatever enma is: a library that looks for -x.
 spew("$dir/bad.c", <<'SOURCE');
 #include <signal.h>
 #include <stdint.h>
@@ -54,7 +54,7 @@ spew("$dir/bad.c", <<'SOURCE');
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct frame { uint32_t magic; uint16_t version, kind; uint64_t generation; int64_t value; char text[400]; };
+struct frame { uint32_t magic; uint16_t version, kind; uint64_t generation; int64_t value; char text[1280]; };    /* common/ipc/status.h */
 
 static void send_frames(void)
 {

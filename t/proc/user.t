@@ -118,7 +118,7 @@ subtest 'an ordinary user' => sub {
 	}
 	my $zone = (quiet($dir))[1];
 	Enma::Proc::spew("$home/enma.conf", "milter.socket: unix:$home/milter\nmilter.pidfile: $home/enma.pid\ncontrol.socket: unix:$home/control\n" .
-		"log.target: file:$home/enma.log\nworker.count: 2\nresolver.zone: $zone\nresolver.forward: 127.0.0.1\@9\nauthresult.identifier: mx.example.jp\n");
+		"log.target: file:$home/enma.log\nworker.count: 2\nresolver.zone: $zone\nresolver.forward: 127.0.0.1\@9\nauthresult.identifier: mx.example.jp\ncache.path: $home/cache/cache\ncache.size: 16m\n");
 	my $as_user = sub { $) = "$gid $gid"; $( = $gid; $< = $> = $uid; chdir '/' };
 	my $pid = spawn(log => "$home/output", code => sub { $as_user->(); exec "$bin/enma", '-f', '-c', "$home/enma.conf" });
 	my $ctl = sub {
