@@ -264,7 +264,7 @@ make_new(struct cache_db *db, unsigned readers_max, char *why, size_t size)
 static enum rc
 open_or_make(struct cache_db *db, uint64_t map_bytes, unsigned readers_max, bool *is_new_out, char *why, size_t size)
 {
-	char format[CACHE_FILE_WORD_MAX], boot[CACHE_FILE_WORD_MAX];
+	char format[CACHE_FILE_WORD_MAX], boot[CACHE_FILE_WORD_MAX], cause[FDIO_WHY_MAX];
 	const char *reason;
 	enum rc rc = cache_file_state_read(db->path, &db->state, why, size);
 
@@ -280,7 +280,17 @@ open_or_make(struct cache_db *db, uint64_t map_bytes, unsigned readers_max, bool
 	db->state.map_bytes = map_bytes;
 	memcpy(db->state.format, format, sizeof format);
 	memcpy(db->state.boot, boot, sizeof boot);
-	return *is_new_out ? make_new(db, readers_max, why, size) : RC_OK;
+	if (!*is_new_out)
+		return RC_OK;
+	snprintf(cause, sizeof cause, "%s", why);
+	if ((rc = make_new(db, readers_max, why, size)) == RC_OK)
+		return rc;
+	/* The disk may be full of what nobody uses any more. */
+	env_close(db);
+	if (cache_db_remove_others(db) == 0)
+		return rc;
+	snprintf(why, size, "%s", cause);
+	return make_new(db, readers_max, why, size);
 }
 
 enum rc
@@ -329,51 +339,4 @@ cache_db_close(struct cache_db **db)
 		(void)!cache_file_state_write(d->path, &d->state, why, sizeof why);
 	}
 	db_free(db);
-}
-
-bool
-cache_db_is_outdated(const struct cache_db *db)
-{
-	struct cache_file_state now;
-	char why[FDIO_WHY_MAX];
-
-	return cache_file_state_read(db->path, &now, why, sizeof why) != RC_OK || now.generation != db->state.generation ||
-	    strcmp(now.format, db->state.format) != 0 || access(db->mark, F_OK) == 0;
-}
-
-bool
-cache_db_is_damaged(const struct cache_db *db)
-{
-	return atomic_load_explicit(&db->is_damaged, memory_order_relaxed);
-}
-
-void
-cache_db_condemn(struct cache_db *db)
-{
-	db->is_condemned = true;
-	cache_guard_mark(db->mark);
-}
-
-const struct cache_db_counters *
-cache_db_counters(const struct cache_db *db)
-{
-	return &db->counters;
-}
-
-const char *
-cache_db_error(const struct cache_db *db)
-{
-	return db->error;
-}
-
-const char *
-cache_db_file(const struct cache_db *db)
-{
-	return db->file;
-}
-
-size_t
-cache_db_remove_others(struct cache_db *db)
-{
-	return cache_file_remove_others(db->path, db->state.format, db->state.generation);
 }

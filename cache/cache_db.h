@@ -79,6 +79,9 @@ void cache_db_close(struct cache_db **db);
 
 /* True when the path's current file is no longer this one, or has been found damaged by any process: close and open again. */
 bool cache_db_is_outdated(const struct cache_db *db);
+/* The writer's look at its own file and what stands beside it.  RC_OK: all is as it should be; RC_TEMP: it cannot be looked at now; RC_NONE: it is
+ * not the current file any more, or cannot be trusted: condemn and close.  why says what is the matter. */
+NODISCARD enum rc cache_db_look(const struct cache_db *db, char *why, size_t size);
 /* True after garbage was met here, or a write failed in a way that LMDB does not recover from: close; a writer calls cache_db_condemn() before. */
 bool cache_db_is_damaged(const struct cache_db *db);
 /* Nobody will open this file again: it gets its mark (cache_guard.h). */

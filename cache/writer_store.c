@@ -190,12 +190,22 @@ give_up(struct writer_store *s, const char *why, int64_t now_ms)
 void
 writer_store_watch(struct writer_store *s, int64_t now_ms)
 {
+	char why[FDIO_WHY_MAX];
+	const char *error;
+	enum rc rc;
+
 	if (s->db == NULL)
 		return;
-	if (cache_db_is_damaged(s->db))
-		give_up(s, cache_db_error(s->db), now_ms);
-	else if (cache_db_is_outdated(s->db))
-		give_up(s, "it is no longer the current one", now_ms);
+	if (cache_db_is_damaged(s->db)) {
+		error = cache_db_error(s->db);
+		give_up(s, error[0] != '\0' ? error : "a look-up met garbage", now_ms);
+		return;
+	}
+	rc = cache_db_look(s->db, why, sizeof why);
+	if (rc == RC_NONE)
+		give_up(s, why, now_ms);
+	else if (rc != RC_OK)
+		say_trouble(s, "the cache file cannot be looked after", why, now_ms);
 }
 
 void
