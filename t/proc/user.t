@@ -87,6 +87,12 @@ for my $handover (qw(fd dup)) {
 		is($st[2] & 07777, 0755, 'and open to the MTA');
 		@st = stat "$dir/run/control";
 		is("@st[4, 5]", "0 $gid", 'control socket: group of milter.user');
+		@st = stat $enma->dir . '/cache';
+		is("@st[4, 5]", "$uid $gid", 'the folder of the cache was made for milter.user');
+		is($st[2] & 07777, 0750, 'and for nobody else');
+		my ($cache) = map { /^(\d+) \(enma: cache\) \S (\d+) / && $2 == $enma->pid ? $1 : () } map { eval { slurp($_) } // '' } glob '/proc/[0-9]*/stat';
+		is_deeply([(ids($cache))[0, 1]], [join(',', ($uid) x 4), join(',', ($gid) x 4)], 'the cache process is milter.user, too');
+		wait_until(10, sub { -e $enma->dir . '/cache/cache.state' }, 'the cache is there');
 		survives("milter.user, $handover", "$dir/run/milter", sub { ready_pids($enma) });
 		my ($status, $text) = run_command(cmd => ['perl', '-e', '$) = "$ARGV[1] $ARGV[1]"; $( = $ARGV[1]; $< = $> = shift; shift; exec @ARGV', $uid, $gid,
 			Enma::Daemon::build() . '/enmactl', '-s', "$dir/run/control", 'status']);
