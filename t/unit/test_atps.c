@@ -196,6 +196,9 @@ test_several(void **state)
 	out = run(&bed, sigs, 0, authors, ARRAY_LEN(authors));
 	assert_int_equal(out.result, ATPS_NONE);
 	assert_false(authors[0].is_authorized);
+	authors[0].domain = SPAN("a..b");               /* equal, but no name that could be asked */
+	out = run(&bed, &(struct atps_signature)SIG("esp.example", "a..b", "none"), 1, authors, 1);
+	assert_int_equal(out.reason, ATPS_R_OTHER_DOMAIN);
 	out = run(&bed, sigs, 5, authors, 0);
 	assert_int_equal(out.reason, ATPS_R_OTHER_DOMAIN);
 	bed_fini(&bed);

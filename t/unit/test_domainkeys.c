@@ -217,6 +217,7 @@ static const struct canon_row { const char *what, *message, *canonical; } canon_
 	{ "h= as often as there are fields", SIG("c=simple; h=a:a:from:a") "A: 1\r\nA: 2\r\n" FROM "A: 3\r\n\r\nx\r\n",
 	  "A: 1\r\nA: 2\r\n" FROM "A: 3\r\n\r\nx\r\n" },
 	{ "h= oftener than there are fields", SIG("c=simple; h=a:a:from:a") "A: 1\r\nA: 2\r\n" FROM "\r\nx\r\n", "A: 1\r\n" FROM "A: 2\r\n\r\nx\r\n" },
+	{ "h= much oftener", SIG("c=simple; h=a:a:from:a") FROM "A: 1\r\n\r\nx\r\n", FROM "A: 1\r\n\r\nx\r\n" },
 	{ "8-bit text", SIG("c=nofws; h=from:x") FROM "X: \xe4\xbd\x90 \xff\r\n\r\n\xff \x80\r\n", NFROM "X:\xe4\xbd\x90\xff\r\n\r\n\xff\x80\r\n" },
 };
 
@@ -314,6 +315,7 @@ test_signatures(void **state)
 		{ "q= of DKIM", RAW("c=nofws; d=example.org; h=from; q=dns/txt; s=s; b=$B"), DOMAINKEYS_R_UNKNOWN_QUERY },
 		{ "d= empty", RAW("c=nofws; d=; h=from; q=dns; s=s; b=$B"), DOMAINKEYS_R_DOMAIN },
 		{ "d= single label", RAW("c=nofws; d=org; h=from; q=dns; s=s; b=$B"), DOMAINKEYS_R_DOMAIN },
+		{ "d= single label, s= two", RAW("c=nofws; d=org; h=from; q=dns; s=s.x; b=$B"), DOMAINKEYS_R_DOMAIN },
 		{ "d= is no name", RAW("c=nofws; d=example'.org; h=from; q=dns; s=s; b=$B"), DOMAINKEYS_R_DOMAIN },
 		{ "d= folded", RAW("c=nofws; d=example.\r\n org; h=from; q=dns; s=s; b=$B"), DOMAINKEYS_R_DOMAIN },
 		{ "s= empty", RAW("c=nofws; d=example.org; h=from; q=dns; s=; b=$B"), DOMAINKEYS_R_DOMAIN },
