@@ -222,7 +222,7 @@ show_plain(const struct answer *a, bool as_json)
 			json_object_set_new(j, "text", text_json(a->text));
 		}
 		json_object_set_new(j, "lines", lines_json(a->data));
-		text_json_print(j);
+		text_json_print_line(j);
 	} else if (a->is_ok)
 		fwrite(a->data.p, 1, a->data.n, stdout);
 	else {
@@ -241,7 +241,7 @@ show_problem(const char *code, const char *text, int exit_code, bool as_json)
 		json_object_set_new(j, "ok", json_false());
 		json_object_set_new(j, "code", json_string(code));
 		json_object_set_new(j, "text", text_json(span_cstr(text)));
-		text_json_print(j);
+		text_json_print_line(j);
 	} else
 		fprintf(stderr, "enmactl: %s\n", text);
 	return exit_code;

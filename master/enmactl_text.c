@@ -51,6 +51,14 @@ text_json_print(json_t *j)
 }
 
 void
+text_json_print_line(json_t *j)
+{
+	json_dumpf(j, stdout, 0);
+	putchar('\n');
+	json_decref(j);
+}
+
+void
 text_duration(char *out, size_t size, int64_t s)
 {
 	if (s < 60)

@@ -19,6 +19,8 @@ json_t *text_json(struct span s);
 void text_json_put(json_t *object, struct span key, struct span value);
 /* On standard output, and frees it. */
 void text_json_print(json_t *j);
+/* The same in one line: among the lines of a dump, too. */
+void text_json_print_line(json_t *j);
 
 /* "7s" "2m05s" "3h20m" "2d04h" */
 void text_duration(char *out, size_t size, int64_t s);
