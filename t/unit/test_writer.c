@@ -1,6 +1,7 @@
 /* test_writer - the parts of the cache process: batches, requests, answers, flushes. */
 #include "t/unit/cache_unit.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "cache/writer_int.h"
@@ -561,6 +562,55 @@ test_counts_by_class(void **state)
 	rig_stop(r);
 }
 
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+/* What writer.c allows itself with a map of 256 MiB is enough to fill the map beyond its end with the largest values, and to drop everything. */
+static int
+full_map(void *arg)
+{
+	static uint8_t value[CACHE_VALUE_MAX];
+	struct rlimit limit = { .rlim_cur = 0 };
+	unsigned long long kib = 0;
+	char line[128];
+	FILE *f = fopen("/proc/self/status", "re");
+	struct cache_db_item item[CACHE_DB_BATCH_MAX];
+	struct cache_key key[CACHE_DB_BATCH_MAX];
+	struct cache_db *db;
+	bool is_new;
+
+	(void)arg;
+	while (f != NULL && fgets(line, sizeof line, f) != NULL && sscanf(line, "VmData: %llu", &kib) != 1)
+		;
+	limit.rlim_cur = limit.rlim_max = kib * KIB + 64 * MIB + 2 * MIB;
+	db = unit_writer_sized(256 * MIB, &is_new);
+	REQUIRE(kib > 0 && setrlimit(RLIMIT_DATA, &limit) == 0);
+	for (unsigned at = 0; at < 80 * CACHE_DB_BATCH_MAX; at += CACHE_DB_BATCH_MAX) {
+		for (unsigned i = 0; i < CACHE_DB_BATCH_MAX; i++) {
+			key[i] = unit_key(at + i);
+			item[i] = (struct cache_db_item){ .key = cache_key_span(&key[i]), .value = span_of((char *)value, sizeof value),
+			    .end_s = UNIT_NOW + at + i };
+		}
+		if (cache_db_put(db, item, CACHE_DB_BATCH_MAX, NULL, NULL) != RC_OK) {
+			fprintf(stderr, "# batch at %u: %s\n", at, cache_db_error(db));
+			return 1;
+		}
+	}
+	REQUIRE(atomic_load(&cache_db_counters(db)->dropped_all) > 0);
+	REQUIRE(cache_db_drop_all(db) == RC_OK);
+	unit_fill(db, 1000, 1);
+	/* Not more than that: what garbage asks for it does not get. */
+	REQUIRE(malloc(100 * MIB) == NULL);
+	cache_db_close(&db);
+	return 0;
+}
+
+static void
+test_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(unit_run(full_map, NULL), 0);
+}
+#endif
+
 int
 main(void)
 {
@@ -569,6 +619,9 @@ main(void)
 		cache_test(test_batches), cache_test(test_dump_to_a_slow_reader), cache_test(test_get_and_histogram),
 		cache_test(test_flushes), cache_test(test_too_many_clients), cache_test(test_file_troubles), cache_test(test_no_folder),
 		cache_test(test_check_of_a_file), cache_test(test_counts_by_class),
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+		cache_test(test_memory),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
