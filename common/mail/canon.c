@@ -326,8 +326,8 @@ find_trouble(struct span s, size_t i)
 	return i + 1 == s.n && is_plain(s.p[i]) ? s.n : i;
 }
 
-/* The end of what may go out as it is from i on, where content is: at its end no line ends, and no CR that may begin one.  (No blank either: one
- * that something plain follows is not the last.) */
+/* The end of what may go out as it is from i on, where content is: without the line ends at its end.  (Blanks are not there, something plain follows
+ * each; a CR there is followed by something else than LF.) */
 static size_t
 relaxed_run(struct span s, size_t i)
 {
@@ -335,7 +335,7 @@ relaxed_run(struct span s, size_t i)
 
 	while (end > i + 2 && s.p[end - 1] == '\n' && s.p[end - 2] == '\r')
 		end -= 2;
-	return end > i + 1 && s.p[end - 1] == '\r' ? end - 1 : end;
+	return end;
 }
 
 /* The CR at i: a line end, a byte like others (false), or the last one of the piece, which must wait.  *i_io: behind what was taken. */
