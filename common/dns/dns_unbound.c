@@ -35,7 +35,7 @@
 #include "common/dns/forwarders.h"
 
 enum {
-	STACK_SIZE = 512 * KIB,
+	STACK_SIZE = 4 * MIB,           /* contexts are made on this thread, too; only what is used costs memory */
 	ANCHOR_LINE_MAX = 4 * KIB,
 	CLASS_IN = 1,
 	SEC_BOGUS = 1,
@@ -70,6 +70,8 @@ struct unbound {
 	struct event_base *base;
 	struct recipe recipe;
 	/* Loop thread; the destroying one after it: */
+	uint64_t flushes_seen;          /* of flushes_wanted */
+	bool must_flush;                /* one that was seen could not be made yet */
 	struct context *context;        /* the current one; its .next: former ones that have questions under way */
 	struct event *wake_event, *beat_event;
 	int wake_fd;
@@ -82,7 +84,7 @@ struct unbound {
 	struct list queue, cancels;
 	size_t outstanding, outstanding_max;
 	bool is_stopping;
-	bool wants_flush;
+	uint64_t flushes_wanted;
 	void (*beat)(void *arg);
 	void *beat_arg;
 };
@@ -433,7 +435,8 @@ next_queued(struct unbound *u)
 	struct dns_req *req;
 
 	pthread_mutex_lock(&u->lock);
-	req = u->queue.first;
+	/* Answers are given in the middle of a turn, and then a flush and a question after it may come in the same turn: the next one's. */
+	req = u->flushes_wanted == u->flushes_seen ? u->queue.first : NULL;
 	if (req != NULL) {
 		queue_remove(&u->queue, req);
 		req->state = STARTED;
@@ -509,26 +512,27 @@ flush_if_wanted(struct unbound *u)
 	char why[256];
 	struct context *fresh;
 	size_t former = sweep_contexts(u);
-	bool wants_flush;
+	uint64_t wanted;
 	enum rc rc;
 
 	pthread_mutex_lock(&u->lock);
-	wants_flush = u->wants_flush;
+	wanted = u->flushes_wanted;
 	pthread_mutex_unlock(&u->lock);
-	if (!wants_flush)
+	if (wanted == u->flushes_seen && !u->must_flush)
 		return true;
-	if (u->context->is_used) {
-		if (u->context->jobs > 0 && former + 1 >= CONTEXTS_MAX)
-			return false;
-		if ((fresh = context_create(u->base, &u->recipe, why, sizeof why, &rc)) == NULL)
-			return true;
-		fresh->next = u->context;
-		u->context = fresh;
-		(void)sweep_contexts(u);
+	if (u->context->jobs > 0 && former + 1 >= CONTEXTS_MAX)
+		return false;
+	u->flushes_seen = wanted;
+	u->must_flush = false;
+	if (!u->context->is_used)
+		return true;
+	if ((fresh = context_create(u->base, &u->recipe, why, sizeof why, &rc)) == NULL) {
+		u->must_flush = true;
+		return true;
 	}
-	pthread_mutex_lock(&u->lock);
-	u->wants_flush = false;
-	pthread_mutex_unlock(&u->lock);
+	fresh->next = u->context;
+	u->context = fresh;
+	(void)sweep_contexts(u);
 	return true;
 }
 
@@ -538,7 +542,7 @@ dns_unbound_flush(struct dns_source *src)
 	struct unbound *u = (struct unbound *)src;
 
 	pthread_mutex_lock(&u->lock);
-	u->wants_flush = true;
+	u->flushes_wanted++;
 	pthread_mutex_unlock(&u->lock);
 	wake(u);
 }
