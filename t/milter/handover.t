@@ -10,7 +10,8 @@ use Test::More;
 use lib dirname(__FILE__) . '/../lib';
 use Enma::Daemon;
 use Enma::MilterClient;
-use Enma::Proc qw(work_dir spew slurp run_command wait_until free_port);
+use Enma::Proc qw(work_dir spew run_command wait_until free_port);
+use Enma::Workers qw(worker_pids);
 
 plan skip_all => Enma::Daemon::missing() if Enma::Daemon::missing();
 
@@ -39,13 +40,6 @@ sub is_served {
 	return $r && $r->{code} eq 'c' && @{ $r->{edits} } == 1;
 }
 
-# Process ids of the workers.
-sub workers {
-	my ($enma) = @_;
-	my $children = '/proc/' . $enma->pid . '/task/' . $enma->pid . '/children';
-	return sort { $a <=> $b } split ' ', slurp($children);
-}
-
 sub has_ipv6 { return eval { Enma::MilterClient::dial('inet6:9@::1') } || $@ !~ /address/i }
 
 my @sockets = ("unix:$dir/milter", 'inet:PORT@127.0.0.1');
@@ -57,16 +51,16 @@ for my $mode (qw(fd dup auto)) {
 		my $enma = daemon($socket, {}, 'milter.handover' => $mode)->start;
 		my $m = session($socket);
 		ok(is_served($m), "$mode on $template: served");
-		my ($old) = workers($enma);
+		my ($old) = worker_pids($enma);
 		my ($code, $text) = $enma->ctl('reload');
 		is($code, 0, '... reload') or diag $text;
 		ok(is_served($m), '... the old worker goes on with its session');
 		my $n = session($socket);
 		ok(is_served($n), '... the new one serves new sessions');
-		my %now = map { $_ => 1 } workers($enma);
+		my %now = map { $_ => 1 } worker_pids($enma);
 		ok($now{$old} && keys %now == 2, '... two workers meanwhile');
 		$m->quit;
-		ok(wait_until(10, sub { my %w = map { $_ => 1 } workers($enma); return !$w{$old} }, 'the old worker'), '... the old one leaves when it is done');
+		ok(wait_until(10, sub { my %w = map { $_ => 1 } worker_pids($enma); return !$w{$old} }, 'the old worker'), '... the old one leaves when it is done');
 		ok(is_served($n), '... and nobody else notices');
 		if (my ($path) = $socket =~ /^unix:(.*)/) {
 			ok(-S $path, '... the socket is still there');

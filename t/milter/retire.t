@@ -9,7 +9,8 @@ use Test::More;
 use lib dirname(__FILE__) . '/../lib';
 use Enma::Daemon;
 use Enma::MilterClient;
-use Enma::Proc qw(work_dir spew slurp run_command wait_until);
+use Enma::Proc qw(work_dir spew run_command wait_until);
+use Enma::Workers qw(worker_pids);
 
 plan skip_all => Enma::Daemon::missing() if Enma::Daemon::missing();
 
@@ -25,7 +26,7 @@ sub daemon {
 
 sub workers {
 	my ($enma) = @_;
-	return map { $_ => 1 } split ' ', slurp('/proc/' . $enma->pid . '/task/' . $enma->pid . '/children');
+	return map { $_ => 1 } worker_pids($enma);
 }
 
 sub load {

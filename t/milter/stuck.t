@@ -9,7 +9,8 @@ use Test::More;
 use lib dirname(__FILE__) . '/../lib';
 use Enma::Daemon;
 use Enma::MilterClient;
-use Enma::Proc qw(work_dir spew slurp run_command wait_until);
+use Enma::Proc qw(work_dir spew run_command wait_until);
+use Enma::Workers qw(worker_pids);
 
 plan skip_all => Enma::Daemon::missing() if Enma::Daemon::missing();
 
@@ -37,7 +38,7 @@ my $enma = Enma::Daemon->new(env => { LD_PRELOAD => "$dir/hangs.so",
 		'resolver.deadline' => '1s', 'worker.stuck_timeout' => '5s'])->start;
 
 sub worker {
-	my ($pid) = split ' ', slurp('/proc/' . $enma->pid . '/task/' . $enma->pid . '/children');
+	my ($pid) = worker_pids($enma);
 	return $pid || 0;
 }
 

@@ -260,7 +260,9 @@ test_many_readers(void **state)
 	wait_for_readers(PROCESSES * THREADS);
 	db = unit_writer();
 	until = clock_mono_ms() + 1500;
-	for (unsigned version = 2; clock_mono_ms() < until; version++) {
+	/* On a busy machine it takes as long as it takes. */
+	for (unsigned version = 2; clock_mono_ms() < until || version <= 4 || atomic_load(&shared->hits) <= 1000; version++) {
+		assert_true(clock_mono_ms() < until + 60000);
 		for (unsigned at = 0; at < ENTRIES; at += 60)
 			assert_int_equal(unit_put(db, at, 60, version, NULL), RC_OK);
 		atomic_store(&shared->written, version);

@@ -6,6 +6,7 @@
 #	stats($enma)                     enmactl --json stats, decoded
 #	ready($enma)                     workers that are READY, hashes as in status
 #	ready_pids($enma)                their process ids, sorted
+#	worker_pids($enma)               of all workers that live, asked of the system alone, sorted
 #	load_begin($dir, $socket, @option)   milterload in the background
 #	load_end($load)                  its counters once it has ended by itself
 #	fd_count($pid), rss_kb($pid)     of any process
@@ -21,7 +22,7 @@ use JSON::PP ();
 
 use Enma::Proc qw(spawn is_alive wait_until slurp spew stop);
 
-our @EXPORT_OK = qw(zone_file quiet status stats ready ready_pids load_begin load_end fd_count rss_kb is_running);
+our @EXPORT_OK = qw(zone_file quiet status stats ready ready_pids worker_pids load_begin load_end fd_count rss_kb is_running);
 
 sub build { return $ENV{ENMA_BUILD} || 'build' }
 
@@ -53,6 +54,13 @@ sub ready { return grep { $_->{state} eq 'READY' } @{ status($_[0])->{workers} |
 sub ready_pids {
 	my ($enma) = @_;
 	return sort { $a <=> $b } map { $_->{pid} } ready($enma);
+}
+
+# Nobody is asked: a stuck or leaving worker is there, too.
+sub worker_pids {
+	my ($enma) = @_;
+	my @children = split ' ', slurp('/proc/' . $enma->pid . '/task/' . $enma->pid . '/children');
+	return sort { $a <=> $b } grep { (eval { slurp("/proc/$_/comm") } || '') =~ /^enma: worker$/ } @children;
 }
 
 sub load_begin {
