@@ -145,7 +145,7 @@ struct dkim_show {
 	void (*body)(void *arg, enum canon c, const char *p, size_t n);
 	void *arg;
 };
-/* Before the body.  Bodies are shown as they come, each canonical form once; headers in dkim_run(), when a signature gets its result, whatever it is. */
+/* Before the first dkim_run().  Bodies are shown as they come, each canonical form once; headers in dkim_run(), when a signature gets its result, whatever it is. */
 void dkim_show(struct dkim *d, const struct dkim_show *show);
 /* What the body hash of signature number `index` turned out to be and what bh= says; false: not known. */
 bool dkim_body_digest(const struct dkim *d, size_t index, struct crypto_digest *out, struct span *claimed_out);
