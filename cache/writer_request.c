@@ -191,6 +191,8 @@ writer_request_ranges(const struct writer_request *r, struct writer_ranges *out)
 	out->n = 0;
 	if (wants_dns)
 		rc = add_range(out, CACHE_DNS, r);
+	if (rc == RC_OK && wants_dns && r->what == WRITER_FLUSH && r->has_type)         /* that the name does not exist at all: cache.nxdomain_cut */
+		rc = cache_key_dns(&r->name, 0, &out->prefix[out->n++]);
 	if (rc == RC_OK && wants_results)
 		rc = add_range(out, CACHE_RESULT, is_flush ? &everything : r);
 	return rc;

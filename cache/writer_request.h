@@ -33,7 +33,7 @@ NODISCARD enum rc writer_request_parse(struct span text, struct writer_request *
 
 /* Which keys it is about: what they begin with.  A flush reaches all results, since they may rest on other names. */
 struct writer_ranges {
-	struct cache_key prefix[2];
+	struct cache_key prefix[3];
 	size_t n;
 };
 NODISCARD enum rc writer_request_ranges(const struct writer_request *r, struct writer_ranges *out);

@@ -37,7 +37,7 @@ test_requests(void **state)
 		{ "get a.example TXT A", RC_SYNTAX, 0, NULL, 0 },
 		{ "get a.example NOPE", RC_SYNTAX, 0, NULL, 0 },
 		{ "flush a\\.b\\032c.example", RC_OK, WRITER_FLUSH, "a\\.b\\032c.example", 2 },
-		{ "flush a.example A", RC_OK, WRITER_FLUSH, "a.example", 2 },
+		{ "flush a.example A", RC_OK, WRITER_FLUSH, "a.example", 3 },
 		{ "flush a..b", RC_SYNTAX, 0, NULL, 0 },
 		{ "flush .a", RC_SYNTAX, 0, NULL, 0 },
 		{ "flush a\\", RC_SYNTAX, 0, NULL, 0 },
