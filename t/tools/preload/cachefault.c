@@ -31,7 +31,7 @@ enum {
 	READ_ONLY = 0x20000,            /* lmdb.h: MDB_RDONLY */
 	WARM_COMMITS = 3,               /* of a writer that put something */
 	WARM_LOOKUPS = 10,
-	PUTS = 200, WRITES = 12, LOOKUPS = 200,         /* the chosen one is among so many of these */
+	PUTS = 80, WRITES = 8, LOOKUPS = 80,         /* the chosen one is among so many of these */
 };
 
 struct control {
