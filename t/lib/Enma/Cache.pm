@@ -6,6 +6,8 @@
 #	$e->ask('status'), $e->number('cache.entries'), $e->process, $e->process_pid($old)
 #	$e->folder, $e->file, $e->lock_file, $e->state_file, $e->generation
 #	$e->load_begin(@option), $e->load_end       mail in the background: many names, all must pass
+#	$e->no_wrong_answer($lost_max, $least)      ends it: tests that all were answered correctly, but those cut off
+#	$e->has_entries($n)                         waits until so many are stored
 #	$e->works($name)                            waits until the cache works, with correct answers; a test
 #	$e->result('a@x.p.test')                    SPF's result of one message: pass, fail
 #	$e->lines(qr/.../)                          lines of the log that match; $e->mark_log: only from here on
@@ -195,6 +197,20 @@ sub works {
 	ok($ok && !defined $what, "$name: stored and found again, answers are correct") or diag(defined $what && $what ne '' ? $what : 'never found again', "\n", $self->complaints);
 	note sprintf '%s: %.1f s', $name, time - $from;
 	return time - $from;
+}
+
+sub no_wrong_answer {
+	my ($self, $lost_max, $least) = @_;
+	my $r = $self->load_end;
+	is($r->{wrong} + $r->{timeouts} + $r->{refused}, 0, 'nobody was answered wrongly, refused or had to wait') or diag $r->{output};
+	cmp_ok($r->{lost}, '<=', $lost_max, "few were cut off ($r->{lost})") or diag $r->{output};
+	cmp_ok($r->{ok}, '>=', $least || 20, "mail went on ($r->{ok} messages)");
+	return;
+}
+
+sub has_entries {
+	my ($self, $n) = @_;
+	return wait_until(20 * slow(), sub { ($self->number('cache.entries') || 0) >= $n }, 'entries are stored');
 }
 
 sub mark_log { my ($self) = @_; $self->{log_from} = length $self->{enma}->log; return }
