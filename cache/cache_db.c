@@ -36,6 +36,7 @@ env_close(struct cache_db *db)
 		db->slot[i].txn = NULL;
 	}
 	cache_guard_remove(db->map);
+	cache_guard_remove(db->lock_map);
 	db->map = NULL;
 	db->lock_map = NULL;
 	if (db->env != NULL)
@@ -61,16 +62,18 @@ open_tables(struct cache_db *db, bool is_new)
 	return e;
 }
 
-/* Where the lock file begins in memory, and how: it is looked at again before each transaction. */
+/* Where the lock file begins in memory, and how: the writer looks at it again before each transaction.  It can be cut under us as the data file can. */
 static void
 find_lock(struct cache_db *db)
 {
 	char file[CACHE_FILE_NAME_MAX + sizeof "-lock"];
 	const void *start;
+	struct stat st;
 
 	snprintf(file, sizeof file, "%s-lock", db->file);
-	if (!db->is_writer || !cache_guard_find(file, sizeof db->lock_head, &start))
+	if (stat(file, &st) != 0 || (size_t)st.st_size < sizeof db->lock_head || !cache_guard_find(file, (size_t)st.st_size, &start))
 		return;
+	cache_guard_add(start, (size_t)st.st_size, db->mark);
 	db->lock_map = start;
 	memcpy(&db->lock_head, start, sizeof db->lock_head);
 }
