@@ -55,7 +55,11 @@ db_slot_take(struct cache_db *db, struct db_slot **out)
 	}
 	if (s == NULL)
 		return db_read_failed(db, MDB_READERS_FULL);
-	e = s->txn == NULL ? mdb_txn_begin(db->env, NULL, MDB_RDONLY, &s->txn) : mdb_txn_renew(s->txn);
+	/* The first time takes LMDB's mutex in the lock file: in garbage nobody would ever give it back. */
+	if (s->txn == NULL && db->lock_map != NULL && memcmp(db->lock_map, &db->lock_head, sizeof db->lock_head) != 0)
+		e = MDB_CORRUPTED;
+	else
+		e = s->txn == NULL ? mdb_txn_begin(db->env, NULL, MDB_RDONLY, &s->txn) : mdb_txn_renew(s->txn);
 	if (e != 0) {
 		if (s->txn != NULL)
 			mdb_txn_abort(s->txn);

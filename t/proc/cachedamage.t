@@ -129,6 +129,7 @@ sub finish {
 		isnt($e->generation, $case->{generation}, 'it is a new file') if $case->{is_new};
 		$case->{workers_lost} = $e->workers_crashed;
 		cmp_ok($case->{workers_lost}, '<=', 2 * WORKERS, "no worker crashes again and again ($case->{workers_lost})");
+		is(scalar(() = $e->lines(qr/killed by signal|exit code (?!87 )/)), 0, 'whoever ended knew why') or diag $e->complaints;
 		my $n = $e->number('cache.process.crashed');
 		cmp_ok($n, '<=', 2, "nor does the cache process ($n)");
 		check_load($case) if $e->{load};
