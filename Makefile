@@ -46,7 +46,7 @@ CPPFLAGS += -DENMA_ARENA_MALLOC=1
 endif
 
 # Packages whose flags are needed, by what links them.  libmilter has no .pc file.
-PKG_COMMON := libunbound libevent libidn2 lmdb libcrypto
+PKG_COMMON := libunbound libevent libidn2 libpsl lmdb libcrypto
 PKG_MASTER := libsystemd
 PKG_TOOLS  := jansson
 PKG_TEST   := cmocka jansson

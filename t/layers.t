@@ -68,6 +68,7 @@ my @bad = (
 	[ 'common/dns/x.c', "#include <unbound-event.h>\n", 'door: <unbound-event.h>', 'libunbound, events' ],
 	[ 'common/dns/x.c', "#include <event2/event.h>\n", 'door: <event2/event.h>', 'libevent' ],
 	[ 'common/mail/x.c', "#include <idn2.h>\n", 'door: <idn2.h>', 'libidn2' ],
+	[ 'common/auth/x.c', "#include <libpsl.h>\n", 'door: <libpsl.h>', 'libpsl' ],
 	[ 'master/x.c', "#include <systemd/sd-daemon.h>\n", 'door: <systemd/sd-daemon.h>', 'libsystemd' ],
 	[ 'worker/x.c', "#include <jansson.h>\n", 'door: <jansson.h>', 'jansson' ],
 	[ 'common/auth/x.c', "#include <openssl/evp.h>\n", 'door: <openssl/evp.h>', 'OpenSSL' ],
