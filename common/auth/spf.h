@@ -1,5 +1,5 @@
 /*
- * spf - the check_host() function of RFC 7208, for one identity.
+ * spf - the check_host() function of RFC 7208, for one identity; with a scope, that of Sender ID (senderid.h says what differs).
  *
  * A plain sequential function over the answers known so far: spf_check() either finishes or returns RC_WAIT with new questions noted in
  * `questions`, and is then run again from its start (design: evaluation is re-run, never suspended).  While it waits it names what
@@ -42,6 +42,11 @@ enum spf_reason {
 };
 const char *spf_reason_text(enum spf_reason r);
 
+enum spf_scope {
+	SPF_SCOPE_NONE,                 /* RFC 7208: "v=spf1" alone */
+	SPF_SCOPE_PRA, SPF_SCOPE_MFROM, /* RFC 4406; set by senderid.h */
+};
+
 struct spf_query {
 	struct ip client;               /* unset: result none */
 	struct span domain;             /* initial <domain>; text as given, U-labels allowed */
@@ -52,6 +57,7 @@ struct spf_query {
 	int64_t now_s;                  /* %{t} */
 	unsigned void_limit;            /* void look-ups allowed (2) */
 	bool wants_explanation;         /* fetch exp= on fail */
+	enum spf_scope scope;
 };
 
 struct spf_outcome {
@@ -63,6 +69,7 @@ struct spf_outcome {
 	struct span explanation;        /* of a fail, expanded, printable ASCII; absent: none */
 	enum dns_status dns_status;     /* of SPF_R_DNS_ERROR */
 	unsigned lookups, voids;        /* as counted */
+	bool is_spf2;                   /* the record of the query's domain was an spf2 one (never with SPF_SCOPE_NONE) */
 	uint32_t ttl_s;                 /* least TTL of all answers used */
 	bool depends_on_message;        /* a macro other than %{d} %{i}-only..., ptr or exp took part: not a function of (client, domain) alone */
 };

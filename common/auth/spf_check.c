@@ -168,7 +168,7 @@ spf_check(struct arena *a, struct questions *q, const struct spf_query *query, s
 	*out = (struct spf_outcome){
 		.result = f.result, .reason = f.reason, .mechanism = f.mechanism, .at = f.at, .detail = f.detail,
 		.explanation = explanation, .dns_status = f.dns_status, .lookups = c.lookups, .voids = c.voids,
-		.ttl_s = c.ttl_s == UINT32_MAX ? 0 : c.ttl_s, .depends_on_message = c.depends_on_message,
+		.ttl_s = c.ttl_s == UINT32_MAX ? 0 : c.ttl_s, .depends_on_message = c.depends_on_message, .is_spf2 = c.is_spf2,
 	};
 	return RC_OK;
 }

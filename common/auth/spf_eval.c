@@ -326,18 +326,25 @@ describe(struct spf_pass *c, const struct spf_error *e)
 	return buf_done(&b, &text) == RC_OK ? text : SPAN_NULL;
 }
 
-/* Section 4.5.  RC_NONE: no record. */
+/* Section 4.5, and RFC 4406 section 4.4 with a scope.  RC_NONE: no record. */
 static enum rc
-select_record(const struct dns_answer *answer, struct span *out, struct spf_finding *f)
+select_record(struct spf_pass *c, const struct dns_answer *answer, struct span *out, struct spf_finding *f)
 {
-	size_t found = 0;
+	size_t found = 0, found2 = 0;
 
 	for (size_t i = 0; i < answer->rr_count; i++) {
-		if (!spf_record_is_version1(answer->rr[i].text))
+		bool is_version2 = spf_record_is_version2(answer->rr[i].text, c->query->scope);
+
+		if (!is_version2 && (found2 > 0 || !spf_record_is_version1(answer->rr[i].text)))
 			continue;
 		*out = answer->rr[i].text;
 		found++;
+		found2 += is_version2;
 	}
+	if (found2 > 0)                 /* takes precedence, whatever came before it */
+		found = found2;
+	if (c->depth == 0)
+		c->is_spf2 = found2 == 1;
 	if (found == 1)
 		return RC_OK;
 	if (found == 0)
@@ -354,7 +361,7 @@ run_answer(struct spf_pass *c, struct spf_finding *f, const struct dns_answer *a
 	struct spf_error error;
 	struct span text;
 
-	if (select_record(answer, &text, f) != RC_OK) {
+	if (select_record(c, answer, &text, f) != RC_OK) {
 		f->at = domain;
 		return RC_OK;
 	}
@@ -366,6 +373,15 @@ run_answer(struct spf_pass *c, struct spf_finding *f, const struct dns_answer *a
 		return RC_OK;
 	}
 	return run_record(c, f, &record, domain);
+}
+
+/* RFC 7208 section 4.3 and 4.5; RFC 4406 section 4.3. */
+static void
+judge_absence(const struct spf_pass *c, struct spf_finding *f, enum dns_status status)
+{
+	f->reason = status == DNS_NXDOMAIN ? SPF_R_NO_DOMAIN : SPF_R_NO_RECORD;
+	if (status == DNS_NXDOMAIN && c->query->scope == SPF_SCOPE_PRA)
+		f->result = SPF_FAIL;
 }
 
 enum rc
@@ -380,15 +396,16 @@ spf_check_host(struct spf_pass *c, struct span domain, struct spf_finding *f)
 	if (dns_name_from_text(domain, &name) != RC_OK)
 		return RC_OK;
 	spf_trace_step(c, "domain", domain, SPAN_NULL);
-	/* The void look-up of the first record is "none", and of the others permerror in any case (section 5.2, 6.1). */
-	c->is_term_void = true;
+	/* The void look-up of the first record is "none", and of the others permerror in any case (section 5.2, 6.1), except where a
+	 * domain that does not exist is a fail. */
+	c->is_term_void = c->depth == 0 || c->query->scope != SPF_SCOPE_PRA;
 	step = spf_ask(c, f, &name, DNS_TXT, &answer);
 	if (step == SPF_LATER)
 		return RC_WAIT;
 	if (step == SPF_MATCH)
 		rc = run_answer(c, f, answer, domain);
 	else if (step == SPF_NO_MATCH)
-		f->reason = answer->status == DNS_NXDOMAIN ? SPF_R_NO_DOMAIN : SPF_R_NO_RECORD;
+		judge_absence(c, f, answer->status);
 	if (rc == RC_OK)
 		spf_trace_step(c, "result", span_cstr(spf_result_name(f->result)), span_cstr(spf_reason_text(f->reason)));
 	return rc;

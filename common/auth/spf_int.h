@@ -41,7 +41,10 @@ struct spf_error {
 
 /* True when txt begins with the version section "v=spf1" and a space or nothing behind it (section 4.5). */
 bool spf_record_is_version1(struct span txt);
-/* Checks the syntax of the whole record (section 12).  RC_OK; RC_SYNTAX and *error_out. */
+/* True when txt begins with a well-formed version section "spf2.<digits>/<scopes>" that names the scope, and a space or nothing behind it (RFC 4406
+ * sections 3.1 and 4.4).  Never for SPF_SCOPE_NONE. */
+bool spf_record_is_version2(struct span txt, enum spf_scope scope);
+/* Checks the syntax of the whole record behind its version section (section 12).  RC_OK; RC_SYNTAX and *error_out. */
 NODISCARD enum rc spf_record_parse(struct span txt, struct spf_record *out, struct spf_error *error_out);
 /* Takes the next term off *rest; RC_NONE at the end; RC_SYNTAX and *why_out (the term's text is set then, too). */
 NODISCARD enum rc spf_term_next(struct span *rest, struct spf_term *out, const char **why_out);
@@ -121,6 +124,7 @@ struct spf_pass {
 	bool is_term_void;              /* the current term's void look-up is counted already */
 	bool is_explaining;             /* nothing counts any more (section 4.6.4: exp comes later) */
 	bool depends_on_message;
+	bool is_spf2;                   /* the first record was one */
 };
 
 /* Makes *f an error and returns SPF_STOP. */

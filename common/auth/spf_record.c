@@ -1,7 +1,7 @@
-/* spf_record - the syntax of an SPF record (RFC 7208 sections 4.5, 4.6.1 and 12); see spf_int.h. */
+/* spf_record - the syntax of an SPF record (RFC 7208 sections 4.5, 4.6.1 and 12; RFC 4406 section 3.1); see spf_int.h. */
 #include "common/auth/spf_int.h"
 
-static const struct span version = { "v=spf1", 6 };
+static const struct span version = { "v=spf1", 6 }, version2 = { "spf2.", 5 };
 
 /* What may follow a mechanism's name. */
 enum argument { NO_ARGUMENT, DOMAIN_NEEDED, DOMAIN_MAYBE, DOMAIN_AND_CIDR, NET4, NET6 };
@@ -21,12 +21,6 @@ static const struct mechanism {
 	{ "exists", SPF_EXISTS, DOMAIN_NEEDED },
 };
 
-bool
-spf_record_is_version1(struct span txt)
-{
-	return span_starts_nocase(txt, version) && (txt.n == version.n || txt.p[version.n] == ' ');
-}
-
 static bool
 is_name_byte(unsigned char c)
 {
@@ -45,6 +39,46 @@ leading_name(struct span s)
 		n++;
 	return span_sub(s, 0, n);
 }
+
+/* ---- version section ---- */
+
+bool
+spf_record_is_version1(struct span txt)
+{
+	return span_starts_nocase(txt, version) && (txt.n == version.n || txt.p[version.n] == ' ');
+}
+
+/* "/" scope-id *( "," scope-id ): is it well-formed, and does it name the wanted one? */
+static bool
+names_scope(struct span scopes, struct span wanted)
+{
+	struct span id;
+	bool is_named = false;
+
+	while (span_split(&scopes, ',', &id)) {
+		if (id.n == 0 || leading_name(id).n != id.n)
+			return false;
+		is_named |= span_eq_nocase(id, wanted);
+	}
+	return is_named;
+}
+
+bool
+spf_record_is_version2(struct span txt, enum spf_scope scope)
+{
+	struct span section = span_sub(txt, 0, span_find(txt, ' '));
+	size_t at = version2.n;
+
+	if (scope == SPF_SCOPE_NONE || !span_starts_nocase(section, version2))
+		return false;
+	while (at < section.n && ascii_is_digit((unsigned char)section.p[at]))
+		at++;
+	if (at == version2.n || at == section.n || section.p[at] != '/')
+		return false;
+	return names_scope(span_from(section, at + 1), scope == SPF_SCOPE_PRA ? SPAN("pra") : SPAN("mfrom"));
+}
+
+/* ---- terms ---- */
 
 /*
  * Takes "/" and digits off the end of *s.  True when they were there; false and *s untouched otherwise.  No domain-spec
@@ -277,7 +311,7 @@ spf_record_parse(struct span txt, struct spf_record *out, struct spf_error *erro
 		error_out->why = "the record is too long";
 		return RC_SYNTAX;
 	}
-	*out = (struct spf_record){ .terms = span_from(txt, version.n) };
+	*out = (struct spf_record){ .terms = span_from(txt, span_find(txt, ' ')) };
 	rest = out->terms;
 	while ((rc = spf_term_next(&rest, &t, &why)) == RC_OK) {
 		if (++count > SPF_TERMS_MAX) {

@@ -13,6 +13,8 @@
 
 enum { FIRST_ROOM = 4 };
 
+const char addr_no_memory[] = "no memory left";
+
 struct parser {
 	struct scan s;
 	struct arena *arena;
@@ -120,7 +122,7 @@ build(struct parser *p, size_t from, size_t to, bool has_gaps, struct span *out)
 			buf_byte(&b, ' ');
 	}
 	*out = buf_text(&b);
-	return buf_ok(&b) ? RC_OK : over(p, "no memory left");
+	return buf_ok(&b) ? RC_OK : over(p, addr_no_memory);
 }
 
 /* RFC 6532 allows every character; some have no shape, or change the order in which others are shown. */
@@ -212,7 +214,7 @@ read_domain(struct parser *p, struct addr_mailbox *m)
 		return rc;
 	if (p->s.text.p[from] == '[') {
 		m->domain = arena_copy(p->arena, span_sub(p->s.text, from, to - from));
-		return span_is_null(m->domain) ? over(p, "no memory left") : RC_OK;
+		return span_is_null(m->domain) ? over(p, addr_no_memory) : RC_OK;
 	}
 	rc = build(p, from, to, false, &m->domain);
 	if (rc != RC_OK)
@@ -224,7 +226,7 @@ read_domain(struct parser *p, struct addr_mailbox *m)
 		return bad(p, "character that cannot be shown");
 	p->s.at = to;
 	if (domain_normalize(p->arena, m->domain, &m->ascii_domain) == RC_LIMIT)
-		return over(p, "no memory left");
+		return over(p, addr_no_memory);
 	return skip_cfws(p);
 }
 
@@ -305,7 +307,7 @@ add(struct parser *p, const struct addr_mailbox *m)
 		p->room = p->room == 0 ? FIRST_ROOM : p->room * 2;
 		v = arena_array(p->arena, struct addr_mailbox, p->room);
 		if (v == NULL)
-			return over(p, "no memory left");
+			return over(p, addr_no_memory);
 		if (l->n > 0)
 			memcpy(v, l->v, l->n * sizeof *v);
 		l->v = v;

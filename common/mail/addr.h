@@ -40,6 +40,7 @@ struct addr_list {
 
 /* value: of a header field, folds allowed; not needed after the call.  RC_OK; RC_SYNTAX or RC_LIMIT: *out is empty, *why_out is a short constant text and *at_out
  * the offset of the offence or of the element that holds it.  Linear in time and memory.  No mailbox at all is RC_SYNTAX, except in groups ("g:;"). */
+extern const char addr_no_memory[];     /* *why_out of RC_LIMIT when it was the arena's ceiling, not the field */
 NODISCARD enum rc addr_parse(struct arena *a, struct span value, struct addr_list *out, const char **why_out, size_t *at_out);
 
 #endif
