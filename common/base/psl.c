@@ -1,5 +1,6 @@
 /* psl - see psl.h. */
 #include <libpsl.h>
+#include <stdlib.h>
 
 #include "common/base/psl.h"
 
