@@ -294,7 +294,7 @@ look_for_author(struct check *c, struct dmarc_outcome *out)
 	answer = ask_existence(c, false);
 	if (answer == NULL)
 		return RC_WAIT;
-	out->is_nonexistent = answer->status == DNS_NXDOMAIN && !answer->is_alias;
+	out->is_nonexistent = answer->status == DNS_NXDOMAIN;
 	if (answer->status <= DNS_NXDOMAIN)
 		return RC_OK;
 	out->dns_status = answer->status;

@@ -18,8 +18,7 @@
  *	- p= may stand anywhere behind v=, in both dialects.
  *	- RFC 9989: several records at one name, and an invalid one, count as none there, and the walk goes on.  RFC 7489: discovery ends.  If nothing else is
  *	  found: several records are "none", an invalid one is "permerror".
- *	- The existence of the author's domain is what a question for its MX says.
- *	- A domain whose name is an alias of a name that does not exist, does exist (RFC 6604).
+ *	- The author's domain does not exist when a question for its MX ends in NXDOMAIN, also at the end of an alias (section 3.2.13 goes by the response code).
  *	- A name that "_dmarc." makes too long for DNS has no record.
  *	- Every failure of DNS is "temperror", also a permanent one: it is neither pass nor fail (RFC 9989 section 5.3.6).
  *	- SPF or DKIM with a temporary error for a domain that is aligned, or may be: "temperror", never "fail".
