@@ -53,7 +53,8 @@ struct pra {
 	const char *why;                /* of PRA_MALFORMED: constant text of addr_parse(); else NULL */
 };
 
-/* h: complete, in the order received.  Linear in the header: 100,000 fields are one pass.  Memory: a few times the chosen field, which ADDR_FIELD_MAX bounds. */
+/* h: in the order received; not needed after the call.  Linear in the header: 100,000 fields are one pass.  Memory: a few times the chosen field, which
+ * ADDR_FIELD_MAX bounds. */
 void pra_select(struct arena *a, const struct header_block *h, struct pra *out);
 
 #endif

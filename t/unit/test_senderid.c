@@ -290,6 +290,56 @@ test_limits(void **state)
 	run_rows(rows, ARRAY_LEN(rows));
 }
 
+/* The first look-up never counts as void, whatever comes of it. */
+static void
+test_first_void(void **state)
+{
+	static const struct { const char *zone; enum spf_result result; } rows[] = {
+		{ "", SPF_FAIL }, { "example.org A 192.0.2.1", SPF_NONE }, { T"\"spf2.0/pra include:b.example\"", SPF_PERMERROR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct spf_query base = base_query("192.0.2.1");
+		struct pra pra = pra_of("user", "example.org");
+		struct senderid_outcome out;
+		struct bed bed;
+
+		base.void_limit = 0;
+		bed_init(&bed, rows[i].zone, 250);
+		out = check_pra(&bed, &base, &pra, NULL);
+		assert_int_equal(out.result, rows[i].result);
+		assert_int_equal(out.host.voids, i == 2);
+		bed_fini(&bed);
+	}
+}
+
+/* The record of section 3.1's example, for both tests. */
+static void
+test_example(void **state)
+{
+	static const char zone[] = T"\"spf2.0/mfrom,pra +mx +ip4:192.168.0.100 -all\"\nexample.org MX 10 m.example.org\nm.example.org A 192.0.2.25\n";
+	static const struct { const char *ip; enum spf_result result; const char *mechanism; } rows[] = {
+		{ "192.0.2.25", SPF_PASS, "+mx" }, { "192.168.0.100", SPF_PASS, "+ip4:192.168.0.100" }, { "192.168.0.101", SPF_FAIL, "-all" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct spf_query base = base_query(rows[i].ip), q = bed_query(rows[i].ip, "user", "example.org");
+		struct pra pra = pra_of("user", "example.org");
+		struct senderid_outcome out;
+		struct bed bed;
+
+		bed_init(&bed, zone, 250);
+		out = check_pra(&bed, &base, &pra, NULL);
+		assert_int_equal(out.result, rows[i].result);
+		assert_span(out.host.mechanism, rows[i].mechanism);
+		assert_int_equal(check_mfrom(&bed, &q).result, rows[i].result);
+		assert_int_equal(bed_check(&bed, &q, NULL).result, SPF_NONE);
+		bed_fini(&bed);
+	}
+}
+
 /* A version section of many scopes, in a record at the limit of bytes and one past. */
 static void
 test_many_scopes(void **state)
@@ -514,6 +564,8 @@ main(void)
 		cmocka_unit_test(test_recursion),
 		cmocka_unit_test(test_absence),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_first_void),
+		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_many_scopes),
 		cmocka_unit_test(test_macros),
 		cmocka_unit_test(test_no_address),
