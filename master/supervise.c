@@ -184,7 +184,7 @@ tick(struct supervise *s, int64_t now)
 			next = MIN(next, s->next_deadline_ms);
 	}
 	supervise_cache_sample(s, now);
-	next = supervise_flush_tick(s, now, next);
+	next = supervise_answer_tick(s, now, supervise_flush_tick(s, now, next));
 	supervise_tell_trouble(s);
 	for (const struct child *c = s->children; c != NULL; c = c->next)
 		if (c->next_signal != 0)

@@ -152,7 +152,7 @@ request_config(struct supervise *s, struct ctl_client *c, const struct ctl_reque
 static void
 request_reload(struct supervise *s, struct ctl_client *c)
 {
-	if (s->is_stopping || s->next != NULL) {
+	if (s->is_stopping || s->next != NULL || s->answer_by_ms != 0) {
 		ctl_err(c, "busy", s->is_stopping ? "enma is stopping" : s->current == NULL ? "enma is still starting" :
 		        "another reload is in progress; ask again when it is done");
 		ctl_end(c);

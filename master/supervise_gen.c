@@ -14,6 +14,8 @@
 
 enum {
 	GENERATION_LIMIT_MS = 60000,    /* all workers of a generation */
+	ANSWER_LATEST_MS = 2000,        /* after the new generation serves; a worker that has not stopped accepting by then is late in all */
+	ANSWER_LOOK_MS = 5,
 };
 
 void
@@ -39,6 +41,7 @@ supervise_answer_reload(struct supervise *s)
 	struct ctl_client *c = s->reload_ticket ? ctl_find(s->ctl, s->reload_ticket) : NULL;
 
 	s->reload_ticket = 0;
+	s->answer_by_ms = 0;
 	if (c == NULL)
 		return;
 	if (s->outcome.code == 0)
@@ -50,6 +53,26 @@ supervise_answer_reload(struct supervise *s)
 	if (s->outcome.code == 0)
 		ctl_line(c, "generation %llu", (unsigned long long)s->current->number);
 	ctl_end(c);
+}
+
+static bool
+accepts_still(const struct child *c)
+{
+	return c->slot == NULL && c->was_ready && !c->is_stuck && c->role == CHILD_WORKER && c->status_fd >= 0 &&
+	       atomic_load_explicit(&c->board->is_draining, memory_order_relaxed) == 0;
+}
+
+/* Who asks for a reload may count on it: the next session meets the new configuration. */
+int64_t
+supervise_answer_tick(struct supervise *s, int64_t now, int64_t next)
+{
+	if (s->answer_by_ms == 0)
+		return next;
+	for (const struct child *c = s->children; c != NULL && now < s->answer_by_ms; c = c->next)
+		if (accepts_still(c))
+			return MIN(next, now + ANSWER_LOOK_MS);
+	supervise_answer_reload(s);
+	return next;
 }
 
 static void
@@ -84,7 +107,7 @@ promote(struct supervise *s, int64_t now)
 	         s->current->slot_count);
 	if (!is_start)
 		outcome_log(&s->outcome);
-	supervise_answer_reload(s);
+	s->answer_by_ms = now + ANSWER_LATEST_MS;
 	tell_ready(s);
 	daemon_finish(0);
 }
@@ -161,6 +184,7 @@ supervise_reload(struct supervise *s, uint64_t ticket, const char *who)
 	log_info("reload (%s)", who);
 	notify_reloading();
 	s->reload_again = false;
+	supervise_answer_reload(s);     /* of the one before, if it still waits */
 	s->reload_ticket = ticket;
 	outcome_clear(&s->outcome);
 	if (generation_make(s->options, s->last_number + 1, false, now, &g, &s->outcome) == RC_OK &&

@@ -71,6 +71,7 @@ struct supervise {
 	uint64_t last_number;
 	int64_t next_deadline_ms;       /* next must be ready by then */
 	uint64_t reload_ticket;         /* control client that waits for the outcome; 0: none */
+	int64_t answer_by_ms;           /* the reload is in; its answer waits for the old workers to stop accepting, until then.  0: it does not */
 	bool reload_again;              /* asked for by a signal while one was in progress */
 	bool is_stopping, is_done;
 	bool is_hurried;                /* stopping, and nobody gets more time */
@@ -154,6 +155,8 @@ void supervise_reconcile(struct supervise *s, struct generation *g, int64_t now)
 void supervise_expect_next(struct supervise *s, int64_t now);  /* its time begins */
 void supervise_judge_next(struct supervise *s, int64_t now);   /* is it in, or out? */
 void supervise_answer_reload(struct supervise *s);             /* s->outcome to the client that waits, if there is one */
+/* Answers when no worker of before takes new sessions any more.  Returns when to be called again at the latest: next, or earlier. */
+int64_t supervise_answer_tick(struct supervise *s, int64_t now, int64_t next);
 
 /* supervise_ctl.c: a ctl_fn; arg is the struct supervise. */
 void supervise_request(void *arg, struct ctl_client *c, const struct ctl_request *r);
