@@ -73,7 +73,7 @@ struct dmarc_record {
 	unsigned fo;                    /* enum dmarc_fo; without ruf= the default */
 	uint8_t pct;                    /* 0..100 */
 	uint32_t ri_s;
-	struct span rua, ruf;           /* values as they stand; absent when there is no such tag or no valid address in it */
+	struct span rua, ruf;           /* values as they stand, for dmarc_uri_next(); absent when there is no such tag or no valid address in it */
 };
 
 /* RC_OK.  RC_NONE: no DMARC record (it does not begin with v=DMARC1).  RC_SYNTAX: one that is invalid as a whole (the same tag twice, DMARC_RECORD_MAX,

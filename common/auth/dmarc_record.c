@@ -239,13 +239,6 @@ set_uris(struct span value, struct span *out)
 
 /* ---- tags ---- */
 
-/* %x20-3A / %x3C-7E; tabs may stand round commas. */
-static bool
-is_value_byte(unsigned char c)
-{
-	return ascii_is_print(c) || c == '\t';
-}
-
 struct tag_text {
 	struct span name, value;
 };
@@ -261,11 +254,10 @@ split_tag(struct span piece, struct tag_text *out)
 	return equals < piece.n && is_all(out->name, ascii_is_alpha);
 }
 
-/* A value with a byte that none may have is like an empty one: it is no value of any tag. */
 static void
 use_tag(struct tag_text tag, enum dmarc_method dialect, struct dmarc_record *r, bool *is_sub_broken)
 {
-	struct span value = is_all(tag.value, is_value_byte) ? tag.value : SPAN("");
+	struct span value = tag.value;
 	bool is_new = dialect == DMARC_TREEWALK;
 
 	if (is_word(tag.name, "p")) {

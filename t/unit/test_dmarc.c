@@ -29,6 +29,7 @@ check_once(const struct row *row, enum dmarc_method method, enum carry_order ord
 	set_method(&c.query, method);
 	out = case_run(&bed, &c.query, order);
 	case_print(&out, got, sizeof got);
+	assert_true(out.dkim_index == c.query.dkim_count || out.dkim == DMARC_ALIGNED_RELAXED || out.dkim == DMARC_ALIGNED_STRICT);
 	if (strcmp(got, row->want) != 0)
 		fail_msg("%s (order %d): %s, want %s", row->what, (int)order, got, row->want);
 	bed_fini(&bed);
@@ -117,6 +118,8 @@ test_walk_examples(void **state)
 		  "fail quarantine>quarantine>quarantine p@giant.bank.example author org giant.bank.example spf none dkim none" },
 		{ "B.4.3, the other bank", BANK "mail.mega.bank.example A 192.0.2.1", "mail.mega.bank.example", "pass:giant.bank.example", "pass:mega.bank.example",
 		  "pass quarantine>quarantine>none sp@bank.example psd org mega.bank.example spf none dkim relaxed#0" },
+		{ "PSD, and a record between the author and the organization", BANK D("x.mega.bank.example", "p=none") "a.x.mega.bank.example A 192.0.2.1", "a.x.mega.bank.example", NULL, NULL,
+		  "fail quarantine>quarantine>quarantine sp@bank.example psd org mega.bank.example spf none dkim none" },
 		{ "PSD itself", BANK, "bank.example", "pass:giant.bank.example", NULL,
 		  "fail reject>reject>reject p@bank.example author org bank.example spf none dkim none" },
 		{ "PSD is the immediate parent", D("bank.example", "p=reject; psd=y") "new.bank.example A 192.0.2.1", "new.bank.example", "pass:bank.example",
@@ -208,6 +211,8 @@ test_policy(void **state)
 		  "fail quarantine>quarantine>quarantine sp" IN_SUB },
 		{ "existence unknown", SUB "a.example.com SERVFAIL", "a.example.com", NULL, NULL,
 		  "temperror (DNS error) quarantine>quarantine>none sp" IN_SUB },
+		{ "existence unknown, its own record", SUB "example.com SERVFAIL", "example.com", NULL, NULL,
+		  "fail none>none>none p@example.com author org example.com spf none dkim none" },
 		{ "existence unknown, no matter", D("example.com", "p=reject; np=reject") "a.example.com SERVFAIL", "a.example.com", NULL, NULL,
 		  "fail reject>reject>reject p" IN_SUB },
 		{ "existence unknown, passes", SUB "a.example.com SERVFAIL", "a.example.com", NULL, "pass:example.com",
@@ -287,6 +292,8 @@ test_dns_failures(void **state)
 		  "temperror (DNS error) " HERE "spf unknown dkim none" },
 		{ "the identifier's, another passes", EX "_dmarc.a.example.com SERVFAIL", "example.com", "pass:a.example.com", "pass:a.example.com pass:b.example.com",
 		  "pass " HERE "spf unknown dkim relaxed#1" },
+		{ "the signer's", EX "_dmarc.a.example.com SERVFAIL", "example.com", NULL, "pass:a.example.com",
+		  "temperror (DNS error) " HERE "spf none dkim unknown" },
 		{ "of a foreign identifier", EX "_dmarc.example.net SERVFAIL", "example.com", "pass:example.net", NULL, LOST },
 	};
 	static const struct row old[] = {
@@ -475,6 +482,30 @@ test_questions(void **state)
 	bed_fini(&bed);
 }
 
+/* What may turn out not to be needed is asked only while less than half of the budget is used. */
+static void
+test_budget_is_spared(void **state)
+{
+	static const struct { enum dmarc_method method; size_t budget, asked; } rows[] = {
+		{ DMARC_TREEWALK, 100, 12 }, { DMARC_TREEWALK, 24, 12 }, { DMARC_TREEWALK, 10, 5 }, { DMARC_TREEWALK, 2, 1 }, { DMARC_PSL, 3, 2 }, { DMARC_PSL, 2, 1 },
+	};
+	static struct dmarc_case c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct dmarc_outcome out;
+		struct bed bed;
+
+		bed_init(&bed, EX, rows[i].budget);
+		case_init(&c, "a.b.c.d.e.f.example.com", "pass:x.example.com", "pass:y.example.com pass:z.example.com");
+		set_method(&c.query, rows[i].method);
+		assert_int_equal(dmarc_check(&bed.questions, &c.query, &out), RC_WAIT);
+		bed_carry(&bed, &bed.questions);
+		assert_int_equal(bed.asked, rows[i].asked);
+		bed_fini(&bed);
+	}
+}
+
 /* n signatures, the last one aligned; others: domains that are different, below the organization, and not aligned (psd=n). */
 static enum dmarc_result
 run_signatures(size_t n, bool is_walked)
@@ -509,6 +540,24 @@ test_number_of_signatures(void **state)
 	assert_int_equal(run_signatures(DMARC_SIGNATURES_MAX + 1, false), DMARC_FAIL);
 	assert_int_equal(run_signatures(DMARC_WALKS_MAX, true), DMARC_PASS);
 	assert_int_equal(run_signatures(DMARC_WALKS_MAX + 1, true), DMARC_FAIL);
+}
+
+/* Many signatures of one domain are one walk. */
+static void
+test_equal_signatures(void **state)
+{
+	static struct dmarc_case c;
+	struct bed bed;
+
+	(void)state;
+	bed_init(&bed, EX D("own.example.com", "p=none; psd=n"), DMARC_BUDGET);
+	case_init(&c, "example.com", NULL, NULL);
+	for (size_t i = 0; i < 3 * DMARC_WALKS_MAX; i++)
+		c.dkim[i] = (struct dmarc_dkim){ .result = DMARC_AUTH_PASS, .domain = SPAN("own.example.com") };
+	c.dkim[3 * DMARC_WALKS_MAX] = (struct dmarc_dkim){ .result = DMARC_AUTH_PASS, .domain = SPAN("a.example.com") };
+	c.query.dkim_count = 3 * DMARC_WALKS_MAX + 1;
+	assert_int_equal(case_run(&bed, &c.query, CARRY_ALL).dkim_index, 3 * DMARC_WALKS_MAX);
+	bed_fini(&bed);
 }
 
 static void
@@ -631,7 +680,9 @@ main(void)
 		cmocka_unit_test(test_number_of_authors),
 		cmocka_unit_test(test_names_of_authors),
 		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_budget_is_spared),
 		cmocka_unit_test(test_number_of_signatures),
+		cmocka_unit_test(test_equal_signatures),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_pct),
 		cmocka_unit_test(test_org_domain),

@@ -96,6 +96,8 @@ test_policies(void **state)
 		{ V "p=reject;np=x;" RUA, RC_OK, "+none/none/none rr n u 1 100 86400" },
 		{ V "p=reject;np=x;rua=nonsense", RC_OK, "!none/none/none rr n u 1 100 86400" },
 		{ V "p=unknown;rua=,nonsense, https://r.example/x", RC_OK, "+none/none/none rr n u 1 100 86400" },
+		{ V "p=unknown;rua=\xff\r\n,mailto:a@b.example", RC_OK, "+none/none/none rr n u 1 100 86400" },
+		{ V "p=unknown;rua=mailto:\xff@b.example", RC_OK, "!none/none/none rr n u 1 100 86400" },
 		{ V "p=unknown;rua=mailto:,mailto:@x,mailto:x@", RC_OK, "!none/none/none rr n u 1 100 86400" },
 		/* the same tag twice */
 		{ V "p=none;p=reject", RC_SYNTAX, "" }, { V "p=none;p=none", RC_SYNTAX, "" }, { V "p=none;P=none", RC_SYNTAX, "" },
