@@ -58,205 +58,18 @@ dns_failed(struct dmarc_outcome *out, enum dns_status status)
 	return conclude(out, DMARC_R_DNS);
 }
 
-/* ---- alignment ---- */
-
-struct compared {
-	struct span domain;
-	enum dmarc_alignment alignment;
-};
-
-/* One author domain's check. */
-struct check {
-	struct questions *q;
-	const struct dmarc_query *query;
-	struct span author;
-	struct dmarc_walk walk;
-	struct compared compared[DMARC_WALKS_MAX];      /* what was walked: equal names are walked once */
-	size_t compared_count;
-	bool waits;
-	bool has_failed;                /* a walk of an identifier did */
-	enum dns_status dns_status;
-	bool has_spf_error, has_dkim_error;     /* a temporary error of one that is aligned, or may be */
-};
-
-static bool
-shares_labels(struct span a, struct span b, unsigned count)
-{
-	return domain_eq(dmarc_last_labels(a, count), dmarc_last_labels(b, count));
-}
-
-static struct span
-trimmed(struct span name)
-{
-	return span_ends_nocase(name, SPAN(".")) ? span_sub(name, 0, name.n - 1) : name;
-}
-
-static enum dmarc_alignment
-walk_identifier(struct check *c, struct span domain)
-{
-	struct dmarc_walk walk;
-
-	if (dmarc_tree_walk(c->q, domain, false, &walk) == RC_WAIT) {
-		c->waits = true;
-		return DMARC_ALIGNMENT_UNKNOWN;
-	}
-	if (walk.is_failed) {
-		c->has_failed = true;
-		c->dns_status = walk.dns_status;
-		return DMARC_ALIGNMENT_UNKNOWN;
-	}
-	return domain_eq(walk.org, c->walk.org) ? DMARC_ALIGNED_RELAXED : DMARC_NOT_ALIGNED;
-}
-
-/* The identifier is at or below the author's organizational domain. */
-static enum dmarc_alignment
-compare_walks(struct check *c, struct span domain)
-{
-	struct compared *new;
-
-	for (size_t i = 0; i < c->compared_count; i++)
-		if (domain_eq(c->compared[i].domain, domain))
-			return c->compared[i].alignment;
-	if (c->compared_count == DMARC_WALKS_MAX)
-		return DMARC_NOT_ALIGNED;
-	new = &c->compared[c->compared_count++];
-	new->domain = domain;
-	new->alignment = walk_identifier(c, domain);
-	return new->alignment;
-}
-
-/* RFC 9989 section 4.10.2; for a domain with a policy that applies. */
-static enum dmarc_alignment
-align(struct check *c, struct span domain, bool is_strict)
-{
-	if (!domain_is_valid(domain, 1))
-		return DMARC_NOT_ALIGNED;
-	domain = trimmed(domain);
-	if (domain_eq(domain, c->author))
-		return DMARC_ALIGNED_STRICT;
-	if (is_strict)
-		return DMARC_NOT_ALIGNED;
-	if (span_is_null(c->walk.org)) {
-		/* Any name above the author may be its organizational domain. */
-		if (!shares_labels(domain, c->author, 1))
-			return DMARC_NOT_ALIGNED;
-		c->has_failed = true;
-		c->dns_status = c->walk.dns_status;
-		return DMARC_ALIGNMENT_UNKNOWN;
-	}
-	if (!domain_is_at_or_below(domain, c->walk.org))
-		return DMARC_NOT_ALIGNED;
-	if (c->query->method == DMARC_PSL)
-		return domain_eq(psl_org_domain(c->query->psl, domain), c->walk.org) ? DMARC_ALIGNED_RELAXED : DMARC_NOT_ALIGNED;
-	return compare_walks(c, domain);
-}
-
-static bool
-spf_counts(const struct dmarc_spf *spf)
-{
-	return spf->result != DMARC_AUTH_OTHER && spf->identity != DMARC_SPF_HELO;
-}
-
-static bool
-dkim_counts(const struct dmarc_query *query, const struct dmarc_dkim *dkim)
-{
-	if ((dkim->is_testing && query->ignores_testing_keys) || (dkim->has_unsigned_body && query->ignores_unsigned_body))
-		return false;
-	return dkim->result != DMARC_AUTH_OTHER;
-}
-
-static void
-align_spf(struct check *c, bool is_strict, struct dmarc_outcome *out)
-{
-	enum dmarc_alignment alignment;
-
-	if (!spf_counts(&c->query->spf))
-		return;
-	alignment = align(c, c->query->spf.domain, is_strict);
-	if (c->query->spf.result == DMARC_AUTH_PASS)
-		out->spf = alignment;
-	else
-		c->has_spf_error |= alignment != DMARC_NOT_ALIGNED;
-}
-
-static bool
-is_aligned(enum dmarc_alignment a)
-{
-	return a == DMARC_ALIGNED_RELAXED || a == DMARC_ALIGNED_STRICT;
-}
-
-/* The same name is better than the same organization, and that better than not to know. */
-static unsigned
-rank_of_alignment(enum dmarc_alignment a)
-{
-	static const unsigned char rank[] = {
-		[DMARC_NOT_ALIGNED] = 0, [DMARC_ALIGNMENT_UNKNOWN] = 1, [DMARC_ALIGNED_RELAXED] = 2, [DMARC_ALIGNED_STRICT] = 3,
-	};
-
-	return rank[a];
-}
-
-static void
-align_dkim(struct check *c, bool is_strict, struct dmarc_outcome *out)
-{
-	for (size_t i = 0; i < MIN(c->query->dkim_count, (size_t)DMARC_SIGNATURES_MAX); i++) {
-		const struct dmarc_dkim *dkim = &c->query->dkim[i];
-		enum dmarc_alignment alignment;
-
-		if (!dkim_counts(c->query, dkim))
-			continue;
-		alignment = align(c, dkim->domain, is_strict);
-		if (dkim->result == DMARC_AUTH_TEMPERROR) {
-			c->has_dkim_error |= alignment != DMARC_NOT_ALIGNED;
-		} else if (rank_of_alignment(alignment) > rank_of_alignment(out->dkim)) {
-			out->dkim = alignment;
-			out->dkim_index = is_aligned(alignment) ? i : c->query->dkim_count;
-		}
-	}
-}
-
-/* ---- questions ahead of the need ---- */
-
-/* Only a top-level domain could be the organization of names that share no more than that. */
-static void
-expect_walk(struct check *c, struct span domain, size_t *left)
-{
-	struct dmarc_walk walk;
-
-	if (*left == 0 || !domain_is_valid(domain, 1))
-		return;
-	domain = trimmed(domain);
-	if (domain_eq(domain, c->author) || !shares_labels(domain, c->author, 2))
-		return;
-	(*left)--;
-	(void)!dmarc_tree_walk(c->q, domain, true, &walk);
-}
-
-static void
-expect_walks(struct check *c)
-{
-	const struct dmarc_query *query = c->query;
-	size_t left = DMARC_WALKS_MAX;
-
-	if (query->method == DMARC_PSL)
-		return;
-	if (spf_counts(&query->spf))
-		expect_walk(c, query->spf.domain, &left);
-	for (size_t i = 0; i < MIN(query->dkim_count, (size_t)DMARC_SIGNATURES_MAX); i++)
-		if (dkim_counts(query, &query->dkim[i]))
-			expect_walk(c, query->dkim[i].domain, &left);
-}
+/* ---- existence ---- */
 
 /* Section 3.2.13: NXDOMAIN, whatever is asked.  NULL: not known yet. */
 static const struct dns_answer *
-ask_existence(struct check *c, bool is_speculative)
+ask_existence(struct dmarc_try *t, bool is_speculative)
 {
 	static const struct dns_answer exists = { .status = DNS_NODATA, .refs = 1 };
 	struct dns_name name;
 
-	if (dns_name_from_text(c->author, &name) != RC_OK)
+	if (dns_name_from_text(t->author, &name) != RC_OK)
 		return &exists;
-	return questions_want(c->q, &name, DNS_MX, is_speculative);
+	return questions_want(t->q, &name, DNS_MX, is_speculative);
 }
 
 /* ---- policy ---- */
@@ -285,13 +98,13 @@ set_policy(const struct dmarc_query *query, struct dmarc_outcome *out)
 
 /* Whether the author's domain exists, if that makes a difference.  RC_OK, RC_WAIT, or RC_TEMP: it is taken to exist. */
 static enum rc
-look_for_author(struct check *c, struct dmarc_outcome *out)
+look_for_author(struct dmarc_try *t, struct dmarc_outcome *out)
 {
 	const struct dns_answer *answer;
 
 	if (out->place == DMARC_AT_AUTHOR || out->record.sp == out->record.np)
 		return RC_OK;
-	answer = ask_existence(c, false);
+	answer = ask_existence(t, false);
 	if (answer == NULL)
 		return RC_WAIT;
 	out->is_nonexistent = answer->status == DNS_NXDOMAIN;
@@ -302,50 +115,50 @@ look_for_author(struct check *c, struct dmarc_outcome *out)
 }
 
 static enum rc
-judge(struct check *c, bool is_policy_open, struct dmarc_outcome *out)
+judge(struct dmarc_try *t, bool is_policy_open, struct dmarc_outcome *out)
 {
 	enum dns_status existence = out->dns_status;
 
 	out->dns_status = DNS_OK;
-	if (is_aligned(out->spf) || is_aligned(out->dkim))
+	if (dmarc_is_aligned(out->spf) || dmarc_is_aligned(out->dkim))
 		return conclude(out, DMARC_R_ALIGNED);
 	if (out->spf == DMARC_ALIGNMENT_UNKNOWN || out->dkim == DMARC_ALIGNMENT_UNKNOWN)
-		return dns_failed(out, c->dns_status);
-	if (c->has_spf_error || c->has_dkim_error)
-		return conclude(out, c->has_spf_error ? DMARC_R_SPF : DMARC_R_DKIM);
+		return dns_failed(out, t->dns_status);
+	if (t->has_spf_error || t->has_dkim_error)
+		return conclude(out, t->has_spf_error ? DMARC_R_SPF : DMARC_R_DKIM);
 	return is_policy_open ? dns_failed(out, existence) : conclude(out, DMARC_R_NOT_ALIGNED);
 }
 
 static enum rc
-use_record(struct check *c, const struct dmarc_step *step, struct dmarc_outcome *out)
+use_record(struct dmarc_try *t, const struct dmarc_step *step, struct dmarc_outcome *out)
 {
 	enum rc existence;
 
 	out->has_record = true;
 	out->record = step->record;
 	out->record_domain = step->name;
-	out->org_domain = c->walk.org;
-	align_spf(c, out->record.is_aspf_strict, out);
-	align_dkim(c, out->record.is_adkim_strict, out);
-	existence = look_for_author(c, out);
-	if (c->waits || existence == RC_WAIT)
+	out->org_domain = t->walk.org;
+	dmarc_align_spf(t, out->record.is_aspf_strict, out);
+	dmarc_align_dkim(t, out->record.is_adkim_strict, out);
+	existence = look_for_author(t, out);
+	if (t->waits || existence == RC_WAIT)
 		return RC_WAIT;
-	set_policy(c->query, out);
-	return judge(c, existence == RC_TEMP, out);
+	set_policy(t->query, out);
+	return judge(t, existence == RC_TEMP, out);
 }
 
 static enum rc
-find_records(struct check *c)
+find_records(struct dmarc_try *t)
 {
-	if (c->query->method == DMARC_PSL)
-		return dmarc_psl_walk(c->q, c->query->psl, c->author, &c->walk);
-	return dmarc_tree_walk(c->q, c->author, false, &c->walk);
+	if (t->query->method == DMARC_PSL)
+		return dmarc_psl_walk(t->q, t->query->psl, t->author, &t->walk);
+	return dmarc_tree_walk(t->q, t->author, false, &t->walk);
 }
 
 static enum rc
 check_author(struct questions *q, const struct dmarc_query *query, struct span author, struct dmarc_outcome *out)
 {
-	struct check c = { .q = q, .query = query, .author = trimmed(author) };
+	struct dmarc_try t = { .q = q, .query = query, .author = dmarc_trim_dot(author) };
 	const struct dmarc_step *step;
 	enum dmarc_reason why;
 
@@ -353,16 +166,16 @@ check_author(struct questions *q, const struct dmarc_query *query, struct span a
 		return conclude(out, DMARC_R_BAD_DOMAIN);
 	if (query->method == DMARC_PSL && query->psl == NULL)
 		return conclude(out, DMARC_R_NO_LIST);
-	if (find_records(&c) == RC_WAIT) {
+	if (find_records(&t) == RC_WAIT) {
 		if (query->method == DMARC_TREEWALK)
-			(void)ask_existence(&c, true);
-		expect_walks(&c);
+			(void)ask_existence(&t, true);
+		dmarc_expect_walks(&t);
 		return RC_WAIT;
 	}
-	step = dmarc_walk_policy(&c.walk, &out->place, &why);
+	step = dmarc_walk_policy(&t.walk, &out->place, &why);
 	if (step != NULL)
-		return use_record(&c, step, out);
-	return why == DMARC_R_DNS ? dns_failed(out, c.walk.dns_status) : conclude(out, why);
+		return use_record(&t, step, out);
+	return why == DMARC_R_DNS ? dns_failed(out, t.walk.dns_status) : conclude(out, why);
 }
 
 /* ---- all authors ---- */

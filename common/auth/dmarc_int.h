@@ -36,7 +36,34 @@ NODISCARD enum rc dmarc_psl_walk(struct questions *q, const struct psl_list *psl
 /* The step whose record applies to mail from the start (section 4.10.1), or NULL: *why_out.  Not for a walk that failed before it was found. */
 const struct dmarc_step *dmarc_walk_policy(const struct dmarc_walk *w, enum dmarc_place *place_out, enum dmarc_reason *why_out);
 
+struct span dmarc_trim_dot(struct span name);           /* without a final dot */
 /* The last count labels of a name without a final dot. */
 struct span dmarc_last_labels(struct span name, unsigned count);
+
+/* An identifier that was walked. */
+struct dmarc_compared {
+	struct span domain;
+	enum dmarc_alignment alignment;
+};
+
+/* One author domain's check. */
+struct dmarc_try {
+	struct questions *q;
+	const struct dmarc_query *query;
+	struct span author;
+	struct dmarc_walk walk;
+	struct dmarc_compared compared[DMARC_WALKS_MAX];        /* what was walked: equal names are walked once */
+	size_t compared_count;
+	bool waits;
+	enum dns_status dns_status;     /* of a walk that left an alignment unknown */
+	bool has_spf_error, has_dkim_error;     /* a temporary error of one that is aligned, or may be */
+};
+
+bool dmarc_is_aligned(enum dmarc_alignment a);
+/* For a domain with a record that applies: sets out->spf, or out->dkim and out->dkim_index, and what t says of waiting and failures. */
+void dmarc_align_spf(struct dmarc_try *t, bool is_strict, struct dmarc_outcome *out);
+void dmarc_align_dkim(struct dmarc_try *t, bool is_strict, struct dmarc_outcome *out);
+/* Notes the questions of walks that are likely to be needed, before the author's own walk is done. */
+void dmarc_expect_walks(struct dmarc_try *t);
 
 #endif

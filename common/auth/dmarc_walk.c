@@ -9,8 +9,8 @@ static const struct span prefix = SPAN("_dmarc.");
 
 /* ---- names ---- */
 
-static struct span
-without_final_dot(struct span name)
+struct span
+dmarc_trim_dot(struct span name)
 {
 	return span_ends_nocase(name, SPAN(".")) ? span_sub(name, 0, name.n - 1) : name;
 }
@@ -120,7 +120,7 @@ dmarc_tree_walk(struct questions *q, struct span domain, bool is_speculative, st
 {
 	bool waits = false;
 
-	*out = (struct dmarc_walk){ .start = without_final_dot(domain) };
+	*out = (struct dmarc_walk){ .start = dmarc_trim_dot(domain) };
 	for (unsigned x = domain_label_count(out->start); x > 0; x = next_label_count(x)) {
 		struct span name = dmarc_last_labels(out->start, x);
 		/* All go out together, but only the first that is not known is sure to be needed. */
@@ -150,7 +150,7 @@ dmarc_psl_walk(struct questions *q, const struct psl_list *psl, struct span doma
 	const struct dns_answer *own, *above;
 	const struct dmarc_step *step;
 
-	*out = (struct dmarc_walk){ .start = without_final_dot(domain) };
+	*out = (struct dmarc_walk){ .start = dmarc_trim_dot(domain) };
 	out->org = psl_org_domain(psl, out->start);
 	own = ask(q, out->start, false);
 	above = out->org.n < out->start.n ? ask(q, out->org, own == NULL) : NULL;

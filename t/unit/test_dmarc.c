@@ -134,6 +134,8 @@ test_walk_examples(void **state)
 		  "fail reject>reject>reject p@mail.example.com author org mail.example.com spf none dkim none" },
 		{ "psd=n of the identifier", D("example.com", "p=reject") D("own.example.com", "p=none; psd=n"), "example.com", "pass:own.example.com",
 		  "pass:x.own.example.com", LOST },
+		{ "the parent has no record", D("a.example.com", "p=reject"), "a.example.com", "pass:example.com", "pass:b.example.com",
+		  "fail reject>reject>reject p@a.example.com author org a.example.com spf none dkim none" },
 		{ "a top-level domain without psd=", D("com", "p=none"), "example.com", "pass:other.com", NULL,
 		  "pass none>none>none p@com org org com spf relaxed dkim none" },
 		{ "8 labels: every name is asked", D("c.d.e.f.g.example.com", "p=reject; psd=n"), "b.c.d.e.f.g.example.com", NULL, NULL,
@@ -145,7 +147,8 @@ test_walk_examples(void **state)
 		  "fail reject>reject>reject p@a.b.c.d.e.f.g.example.com author org a.b.c.d.e.f.g.example.com spf none dkim none" },
 		{ "psd=y at the name of 7, author of 10", D("c.d.e.f.g.example.com", "p=reject; psd=y"), "z.a.b.c.d.e.f.g.example.com", NULL,
 		  "pass:b.c.d.e.f.g.example.com", "pass reject>reject>none p@c.d.e.f.g.example.com psd org b.c.d.e.f.g.example.com spf none dkim relaxed#0" },
-		{ "case and final dot", EX, "Example.COM.", "pass:MAIL.example.com.", "pass:EXAMPLE.com", "pass reject>reject>none p@Example.COM author org Example.COM spf relaxed dkim strict#0" },
+		{ "case and final dot", EX, "Example.COM.", "pass:MAIL.example.com.", "pass:EXAMPLE.com",
+		  "pass reject>reject>none p@Example.COM author org Example.COM spf relaxed dkim strict#0" },
 		{ "one label", D("localdomain", "p=reject"), "localdomain", "pass:localdomain", NULL,
 		  "pass reject>reject>none p@localdomain author org localdomain spf strict dkim none" },
 	};
@@ -314,6 +317,8 @@ test_public_suffixes(void **state)
 	static const struct row rows[] = {
 		{ "two steps only", D("b.example.com", "p=none") EX, "a.b.example.com", "pass:x.example.com", NULL,
 		  "pass reject>reject>none p@example.com org org example.com spf relaxed dkim none" },
+		{ "the parent has no record", D("a.example.com", "p=reject"), "a.example.com", "pass:example.com", "pass:b.example.com",
+		  "pass reject>reject>none p@a.example.com author org example.com spf relaxed dkim relaxed#0" },
 		{ "sp", D("example.com", "p=reject; sp=none"), "a.example.com", NULL, NULL, "fail none>none>none sp@example.com org org example.com spf none dkim none" },
 		{ "np and psd are unknown", D("example.com", "p=reject; np=none; psd=y"), "gone.example.com", NULL, NULL,
 		  "fail reject>reject>reject p@example.com org org example.com spf none dkim none" },
