@@ -210,6 +210,14 @@ lines_json(struct span data)
 	return lines;
 }
 
+/* Absent when the answer was refused without lines. */
+static void
+put_data(struct span data, FILE *to)
+{
+	if (data.n > 0)
+		fwrite(data.p, 1, data.n, to);
+}
+
 int
 show_plain(const struct answer *a, bool as_json)
 {
@@ -224,9 +232,9 @@ show_plain(const struct answer *a, bool as_json)
 		json_object_set_new(j, "lines", lines_json(a->data));
 		text_json_print_line(j);
 	} else if (a->is_ok)
-		fwrite(a->data.p, 1, a->data.n, stdout);
+		put_data(a->data, stdout);
 	else {
-		fwrite(a->data.p, 1, a->data.n, stderr);
+		put_data(a->data, stderr);
 		fprintf(stderr, "enmactl: %.*s\n", SPAN_ARGS(a->text));
 	}
 	return a->is_ok ? CTL_GOOD : CTL_REFUSED;

@@ -1407,8 +1407,10 @@ static void message_make(void)
 		{ "Date", " Sun, 01 Mar 2026 12:00:00 +0000" }, { "Message-ID", " <%d.load@mail.example.org>" } };
 	const unsigned nusual = sizeof usual / sizeof *usual;
 	unsigned filled = opt.headers > nusual ? opt.headers - nusual : 0;
-	char name[32], *value = grow(NULL, opt.header_bytes + 2);
+	static char *value;             /* stays with the headers */
+	char name[32];
 
+	value = grow(NULL, opt.header_bytes + 2);
 	headers = grow(NULL, (opt.extras + opt.headers + 1) * sizeof *headers);
 	for (unsigned i = 0; i < opt.extras; i++)
 		headers[header_count++] = opt.extra[i];
