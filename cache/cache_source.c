@@ -38,7 +38,7 @@ known(struct source *s, const struct dns_req *req, uint64_t hash)
 static enum claim
 claim(struct source *s, const struct flight *f)
 {
-	if (s->o.claims == NULL || !cache_is_open(s->o.cache))
+	if (s->o.claims == NULL || !cache_is_open(s->o.cache) || f->begun_ms < s->alone_until_ms)
 		return CLAIM_NONE;
 	return claims_take(s->o.claims, f->claim, s->me, f->begun_ms);
 }

@@ -31,6 +31,8 @@ enum {
 	CACHE_SOURCE_WAIT_MS = 3000,    /* for another process's answer, at most; then we ask ourselves */
 	CACHE_SOURCE_POLL_MS = 2,       /* how often what waits is looked up; less often when it waits for long */
 	CACHE_SOURCE_SETTLE_MS = 40,    /* time for an offer to become visible: the claim lasts so long, and so long waits who sees it gone */
+	CACHE_SOURCE_IN_VAIN_MAX = 4,   /* so many waits in a row without an answer: the cache is not written (disk full, no cache process) ... */
+	CACHE_SOURCE_ALONE_MS = 5000,   /* ... and each process asks for itself for so long */
 	CACHE_SOURCE_STALE_MS = 1800,
 	CACHE_SOURCE_FAILED_S = 30,
 	CACHE_SOURCE_CUT_MAX = 8,

@@ -64,6 +64,8 @@ struct source {
 	bool is_stopping;
 	int64_t wake_ms;                /* until when the thread sleeps; INT64_MAX: until it is needed */
 	size_t count;                   /* of flights that exist */
+	unsigned in_vain;               /* waits for other processes, in a row, that ended without their answer in the cache */
+	int64_t alone_until_ms;         /* until then nobody is waited for: the cache seems not to be written */
 	struct flights waiting, young, settling;
 	LIST_HEAD(bucket, flight) bucket[SOURCE_BUCKETS];
 	struct { uint64_t hash; int64_t until_ms; } failed[SOURCE_FAILED];

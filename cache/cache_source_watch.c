@@ -82,6 +82,7 @@ is_answered(struct source *s, struct flight *f)
 	dns_answer_unref(a);
 	if (is_first) {
 		pthread_mutex_lock(&s->lock);
+		s->in_vain = 0;
 		flight_unref(f);
 		pthread_mutex_unlock(&s->lock);
 	}
@@ -121,6 +122,10 @@ ask_ourselves(struct source *s, struct flight *f, int64_t now_ms)
 	TAILQ_REMOVE(&s->waiting, f, link);
 	f->state = FLIGHT_ASKED;
 	f->has_claim = claim == CLAIM_MINE;
+	if (++s->in_vain >= CACHE_SOURCE_IN_VAIN_MAX) {
+		s->alone_until_ms = now_ms + CACHE_SOURCE_ALONE_MS;
+		s->in_vain = 0;
+	}
 	pthread_mutex_unlock(&s->lock);
 	flight_ask(s, &f, 1);
 }

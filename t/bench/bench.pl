@@ -118,7 +118,7 @@ sub start_enma {
 	my $base = "$dir/$name";
 	mkdir $base or die "$base: $!";
 	my @conf = (
-		"milter.socket: unix:$base/milter.sock", "milter.pidfile: $base/enma.pid", "control.socket: unix:$base/control.sock",
+		"milter.socket: unix:$base/milter.sock", "milter.pidfile: $base/enma.pid", "control.socket: unix:$base/control.sock", "cache.path: $base/cache/cache",
 		'authresult.identifier: mx.bench.example', 'spf.auth: true', 'worker.count: 2', 'worker.max_sessions: 10000',
 		'milter.backlog: 1024', "log.target: file:$base/log", @dns);
 	spew("$base/enma.conf", join '', map { "$_\n" } @conf);

@@ -351,6 +351,33 @@ test_other_process_fails(void **state)
 	expect(&a, DNS_OK, false);
 }
 
+/* Nobody writes what others learn (disk full, no cache process): then waiting is no use, for a while. */
+static void
+test_stops_waiting_in_vain(void **state)
+{
+	struct asker a;
+	char name[32];
+
+	(void)state;
+	begin(0, false);
+	for (unsigned i = 0; i <= CACHE_SOURCE_IN_VAIN_MAX; i++) {
+		int64_t begun = clock_mono_ms();
+
+		snprintf(name, sizeof name, "n%u.example", i);
+		assert_int_equal(claims_take(claims, claim_of(name, DNS_TXT), 1, begun), CLAIM_MINE);
+		ask(&a, name, DNS_TXT);
+		if (i == CACHE_SOURCE_IN_VAIN_MAX)
+			assert_int_equal(manual_count(&next), i + 1);   /* at once, inside ask() */
+		claims_release_all(claims, 1);
+		while (manual_count(&next) < i + 1)
+			usleep(500);
+		assert_true(i == CACHE_SOURCE_IN_VAIN_MAX || clock_mono_ms() - begun >= CACHE_SOURCE_SETTLE_MS);
+		assert_true(manual_answer(&next, txt("x", 300)));
+		expect(&a, DNS_OK, false);
+	}
+	assert_int_equal(counted(BOARD_CACHE_WAITED), CACHE_SOURCE_IN_VAIN_MAX);
+}
+
 static void
 test_cancel(void **state)
 {
@@ -609,6 +636,7 @@ main(void)
 		source_test(test_miss_merge_hit),
 		source_test(test_waits_for_another_process),
 		source_test(test_other_process_fails),
+		source_test(test_stops_waiting_in_vain),
 		source_test(test_cancel),
 		source_test(test_stale),
 		source_test(test_no_stale_when_off),
