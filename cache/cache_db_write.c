@@ -238,7 +238,10 @@ put_into_full_map(struct cache_db *db, const struct cache_db_item *items, size_t
 	if ((e = db_drop_all(db)) != 0)
 		return e;
 	atomic_fetch_add_explicit(&db->counters.dropped_all, 1, memory_order_relaxed);
-	return put_all(db, items, n, b);
+	/* What a transaction frees can be used by the second one after it: a large batch needs one more in between. */
+	if ((e = put_all(db, items, n, b)) == MDB_MAP_FULL && (e = db_drop_all(db)) == 0)
+		e = put_all(db, items, n, b);
+	return e;
 }
 
 enum rc

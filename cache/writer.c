@@ -151,7 +151,7 @@ turn(struct writer *w)
 	is_busy |= writer_clients_turn(&w->clients, now_ms, now_s);
 	is_busy |= writer_check_step(&w->store, now_ms);
 	is_busy |= writer_store_gc(&w->store, now_ms, now_s);
-	writer_store_tick(&w->store, now_ms, now_s);
+	writer_store_tick(&w->store, now_ms);
 	return is_busy;
 }
 

@@ -83,7 +83,7 @@ void writer_store_watch(struct writer_store *s, int64_t now_ms);
 /* A step of making room; true: there is more to do. */
 bool writer_store_gc(struct writer_store *s, int64_t now_ms, int64_t now_s);
 /* Reader slots of the dead, gauges and counters, in their time. */
-void writer_store_tick(struct writer_store *s, int64_t now_ms, int64_t now_s);
+void writer_store_tick(struct writer_store *s, int64_t now_ms);
 void writer_store_check_readers(struct writer_store *s, int64_t now_ms);
 /* With the clean mark. */
 void writer_store_close(struct writer_store *s);

@@ -258,19 +258,21 @@ writer_store_check_readers(struct writer_store *s, int64_t now_ms)
 }
 
 void
-writer_store_tick(struct writer_store *s, int64_t now_ms, int64_t now_s)
+writer_store_tick(struct writer_store *s, int64_t now_ms)
 {
 	struct cache_db_stats st;
 
-	(void)now_s;
 	if (s->db == NULL || now_ms < s->second_ms)
 		return;
 	s->second_ms = now_ms + WRITER_SECOND_MS;
 	s->wants_gc = true;
+	/* First of all: reading statistics of a file that was cut short would be the end of this process. */
+	writer_store_watch(s, now_ms);
+	if (s->db == NULL)
+		return;
 	if (now_ms >= s->readers_ms)
 		writer_store_check_readers(s, now_ms);
 	tell_counters(s);
 	if (cache_db_stats(s->db, &st) == RC_OK)
 		set_gauges(s, &st);
-	writer_store_watch(s, now_ms);
 }

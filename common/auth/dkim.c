@@ -8,44 +8,7 @@
 #include "common/auth/dkim.h"
 
 #include "common/auth/dkim_int.h"
-#include "common/base/check.h"
 #include "common/mail/taglist.h"
-
-enum step {
-	STEP_TIMES,                     /* the text is good */
-	STEP_KEY,
-	STEP_BODY,                      /* there are keys */
-	STEP_END,
-};
-
-struct attempt {
-	enum step step;
-	struct span b, bh, h, b_text;
-	size_t h_count, b_from, b_n;
-	struct dns_name key_name;
-	struct dkim_found *found;
-	bool was_shown;
-};
-
-struct dkim {
-	struct arena *arena;
-	const struct dkim_options *options;
-	const struct header_block *headers;
-	const struct dkim_show *show;
-	struct dkim_signature *v;       /* of the picked ones, and one more when some are left */
-	struct attempt *attempts;       /* of the picked ones */
-	size_t n, described, total;
-	struct dkim_names names;
-	struct dkim_body body;
-	struct crypto_hash *hash[2];    /* for headers, by algorithm */
-};
-
-static void
-finish(struct dkim *d, size_t i, enum dkim_reason reason, const char *detail)
-{
-	dkim_end(&d->v[i], reason, detail);
-	d->attempts[i].step = STEP_END;
-}
 
 /* ---- creation ---- */
 
@@ -81,13 +44,6 @@ misses_field(const struct dkim *d, struct span h)
 	return false;
 }
 
-/* Its key is looked up, to say what else is wrong with it; body and signature are not looked at (RFC 8301 section 3.1). */
-static bool
-is_refused_sha1(const struct dkim *d, size_t i)
-{
-	return d->v[i].hash == CRYPTO_SHA1 && !d->options->accept_sha1;
-}
-
 /* What can be said without time, keys and body. */
 static void
 judge_early(struct dkim *d, size_t i)
@@ -95,20 +51,20 @@ judge_early(struct dkim *d, size_t i)
 	struct dkim_signature *s = &d->v[i];
 
 	if (d->headers->is_incomplete)
-		finish(d, i, DKIM_R_INCOMPLETE, NULL);
+		dkim_finish(d, i, DKIM_R_INCOMPLETE, NULL);
 	else if (misses_field(d, d->attempts[i].h))
-		finish(d, i, DKIM_R_NOT_SIGNED, NULL);
-	else if (!is_refused_sha1(d, i))
+		dkim_finish(d, i, DKIM_R_NOT_SIGNED, NULL);
+	else if (!dkim_is_refused_sha1(d, i))
 		dkim_body_want(&d->body, s->body_canon, s->hash, s->l);
 }
 
 static void
 parse_one(struct dkim *d, size_t i, struct dkim_sig *sig)
 {
-	struct attempt *at = &d->attempts[i];
+	struct dkim_attempt *at = &d->attempts[i];
 
 	if (dkim_sig_parse(d->arena, d->headers->v[d->v[i].field].value, DKIM_SIG_DKIM, sig, &d->v[i]) != RC_OK)
-		at->step = STEP_END;
+		at->step = DKIM_STEP_END;
 	at->b = sig->b;
 	at->bh = sig->bh;
 	at->h = sig->h;
@@ -127,7 +83,7 @@ parse_all(struct dkim *d, const struct span *authors, size_t author_count, struc
 		parse_one(d, i, sig);
 		if (!span_is_null(d->v[i].domain))
 			d->v[i].is_author = dkim_is_author(d->v[i].domain, authors, author_count);
-		if (d->attempts[i].step != STEP_END)
+		if (d->attempts[i].step != DKIM_STEP_END)
 			judge_early(d, i);
 	}
 }
@@ -156,7 +112,7 @@ index_names(struct dkim *d)
 	enum rc rc;
 
 	for (size_t i = 0; i < d->n; i++) {
-		if (d->attempts[i].step == STEP_END && d->show == NULL)
+		if (d->attempts[i].step == DKIM_STEP_END && d->show == NULL)
 			continue;
 		alive++;
 		count += d->attempts[i].h_count;
@@ -166,7 +122,7 @@ index_names(struct dkim *d)
 	if ((rc = dkim_names_init(&d->names, d->arena, count)) != RC_OK)
 		return rc;
 	for (size_t i = 0; i < d->n; i++)
-		if (d->v[i].is_parsed && (d->attempts[i].step != STEP_END || d->show != NULL))
+		if (d->v[i].is_parsed && (d->attempts[i].step != DKIM_STEP_END || d->show != NULL))
 			dkim_names_add(&d->names, d->attempts[i].h);
 	return dkim_names_index(&d->names, d->arena, d->headers);
 }
@@ -186,7 +142,7 @@ dkim_create(struct arena *a, const struct dkim_options *o, const struct header_b
 	if (d->n == 0)
 		return d;
 	d->v = arena_array(a, struct dkim_signature, d->described);
-	d->attempts = arena_array(a, struct attempt, d->n);
+	d->attempts = arena_array(a, struct dkim_attempt, d->n);
 	scratch = arena_new(a, struct dkim_sig);
 	if (d->v == NULL || d->attempts == NULL || scratch == NULL || dkim_body_init(&d->body, a, d->n) != RC_OK ||
 	    !arena_on_reset(a, destroy_hashes, d))
@@ -208,7 +164,7 @@ bool
 dkim_wants_body(const struct dkim *d)
 {
 	for (size_t i = 0; i < d->n && !d->body.has_ended; i++)
-		if (d->attempts[i].step != STEP_END && !is_refused_sha1(d, i))
+		if (d->attempts[i].step != DKIM_STEP_END && !dkim_is_refused_sha1(d, i))
 			return true;
 	return false;
 }
@@ -231,126 +187,9 @@ void
 dkim_body_lost(struct dkim *d)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (d->attempts[i].step != STEP_END && !is_refused_sha1(d, i))
-			finish(d, i, DKIM_R_MEMORY, NULL);
+		if (d->attempts[i].step != DKIM_STEP_END && !dkim_is_refused_sha1(d, i))
+			dkim_finish(d, i, DKIM_R_MEMORY, NULL);
 	d->body.has_begun = d->body.has_ended = true;
-}
-
-/* ---- the steps ---- */
-
-static void
-check_times(struct dkim *d, size_t i, int64_t now_s)
-{
-	const struct dkim_options *o = d->options;
-	const struct dkim_signature *s = &d->v[i];
-
-	if (!o->accept_expired && s->x >= 0 && s->x < now_s && now_s - s->x > o->clock_skew_s)
-		finish(d, i, DKIM_R_EXPIRED, NULL);
-	else if (!o->accept_future && s->t > now_s && s->t - MAX(now_s, 0) > o->clock_skew_s)
-		finish(d, i, DKIM_R_FUTURE, NULL);
-	else
-		d->attempts[i].step = STEP_KEY;
-}
-
-static void
-check_key(struct dkim *d, size_t i, struct questions *q)
-{
-	struct attempt *at = &d->attempts[i];
-	const struct dns_answer *answer = questions_want(q, &at->key_name, DNS_TXT, false);
-	enum dkim_reason reason;
-	const char *why = NULL;
-
-	if (answer == NULL)
-		return;
-	at->found = arena_new(d->arena, struct dkim_found);
-	if (at->found == NULL) {
-		finish(d, i, DKIM_R_MEMORY, NULL);
-		return;
-	}
-	reason = dkim_find_keys(d->arena, d->options, answer, &d->v[i], at->found, &why);
-	if (reason != DKIM_R_GOOD) {
-		finish(d, i, reason, why);
-		return;
-	}
-	d->v[i].key_bits = crypto_key_bits(at->found->v[0].key);
-	d->v[i].is_testing = at->found->v[0].is_testing;
-	at->step = STEP_BODY;
-	if (is_refused_sha1(d, i))
-		finish(d, i, DKIM_R_SHA1, NULL);
-}
-
-static bool
-is_body_good(struct dkim *d, size_t i)
-{
-	struct dkim_signature *s = &d->v[i];
-	const struct attempt *at = &d->attempts[i];
-	const struct crypto_digest *digest;
-	uint64_t bytes;
-
-	digest = dkim_body_get(&d->body, s->body_canon, s->hash, s->l, &bytes);
-	if (digest == NULL) {
-		finish(d, i, DKIM_R_BODY_LENGTH, NULL);
-		return false;
-	}
-	s->has_unsigned_body = s->l >= 0 && (uint64_t)s->l < bytes;
-	if (at->bh.n == digest->n && crypto_equal(at->bh.p, digest->b, digest->n))
-		return true;
-	finish(d, i, DKIM_R_BODY_HASH, NULL);
-	return false;
-}
-
-static void
-hash_sink(void *arg, const char *p, size_t n)
-{
-	crypto_hash_update(arg, p, n);
-}
-
-static void
-feed_header(struct dkim *d, size_t i, canon_sink_fn *sink, void *arg)
-{
-	const struct attempt *at = &d->attempts[i];
-	const struct dkim_header_parts parts = {
-		.block = d->headers, .names = &d->names, .own = d->v[i].field, .h = at->h, .b_from = at->b_from, .b_n = at->b_n,
-		.canon = d->v[i].header_canon,
-	};
-
-	dkim_header_feed(&parts, sink, arg);
-}
-
-static void
-check_signature(struct dkim *d, size_t i)
-{
-	struct dkim_signature *s = &d->v[i];
-	const struct attempt *at = &d->attempts[i];
-	struct crypto_hash **hash = &d->hash[s->hash];
-	struct crypto_digest digest;
-
-	if (*hash == NULL)
-		*hash = crypto_hash_create(s->hash);
-	feed_header(d, i, hash_sink, *hash);
-	crypto_hash_final(*hash, &digest);
-	for (size_t k = 0; k < at->found->n; k++) {
-		if (!crypto_verify(at->found->v[k].key, s->hash, &digest, at->b))
-			continue;
-		s->key_bits = crypto_key_bits(at->found->v[k].key);
-		s->is_testing = at->found->v[k].is_testing;
-		finish(d, i, s->has_unsigned_body && d->options->l_tag == DKIM_L_POLICY ? DKIM_R_UNSIGNED_BODY : DKIM_R_GOOD, NULL);
-		return;
-	}
-	finish(d, i, DKIM_R_SIGNATURE, NULL);
-}
-
-static void
-run_one(struct dkim *d, size_t i, struct questions *q, int64_t now_s)
-{
-	struct attempt *at = &d->attempts[i];
-
-	if (at->step == STEP_TIMES)
-		check_times(d, i, now_s);
-	if (at->step == STEP_KEY)
-		check_key(d, i, q);
-	if (at->step == STEP_BODY && d->body.has_ended && is_body_good(d, i))
-		check_signature(d, i);
 }
 
 /* ---- running ---- */
@@ -376,7 +215,7 @@ show_header(struct dkim *d, size_t i)
 	if (d->attempts[i].was_shown || d->show == NULL || d->show->header == NULL || !d->v[i].is_parsed)
 		return;
 	d->attempts[i].was_shown = true;
-	feed_header(d, i, show_sink, &x);
+	dkim_feed_header(d, i, show_sink, &x);
 }
 
 /* Without an index nothing can be hashed. */
@@ -388,8 +227,8 @@ has_names(struct dkim *d)
 	if (index_names(d) == RC_OK)
 		return d->names.slots != NULL;
 	for (size_t i = 0; i < d->n; i++)
-		if (d->attempts[i].step != STEP_END)
-			finish(d, i, DKIM_R_MEMORY, NULL);
+		if (d->attempts[i].step != DKIM_STEP_END)
+			dkim_finish(d, i, DKIM_R_MEMORY, NULL);
 	d->names.slots = NULL;
 	return false;
 }
@@ -402,8 +241,8 @@ dkim_run(struct dkim *d, struct questions *q, int64_t now_s)
 	if (!has_names(d))
 		return RC_OK;
 	for (size_t i = 0; i < d->n; i++) {
-		run_one(d, i, q, now_s);
-		if (d->attempts[i].step != STEP_END)
+		dkim_advance(d, i, q, now_s);
+		if (d->attempts[i].step != DKIM_STEP_END)
 			rc = RC_WAIT;
 		else
 			show_header(d, i);

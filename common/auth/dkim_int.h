@@ -2,13 +2,14 @@
  * dkim_int - what the files of the DKIM verifier share.
  *
  *	dkim_text.c     names of results and reasons
- *	dkim_sig.c      the text of a signature
+ *	dkim_sig.c      the text of a signature; dkim_identity.c who signed
  *	dkim_pick.c     which signatures are looked at
  *	dkim_names.c    the fields that signatures name, found without searching the header for each of them
  *	dkim_hash.c     the hash of the header
  *	dkim_body.c     the hashes of the body
  *	dkim_key.c      a key record; dkim_keys.c the decoded keys of this process; dkim_find.c from answer to keys
- *	dkim.c          life, order and results
+ *	dkim_steps.c    what a signature goes through
+ *	dkim.c          life and order
  */
 #ifndef ENMA_AUTH_DKIM_INT_H
 #define ENMA_AUTH_DKIM_INT_H
@@ -22,6 +23,21 @@ enum { DKIM_NO_FIELD = UINT32_MAX };
 /* ---- dkim_text.c: how a signature ends ---- */
 /* Its result; detail may be NULL. */
 void dkim_end(struct dkim_signature *s, enum dkim_reason reason, const char *detail);
+
+/* ---- dkim_sig.c, dkim_identity.c: steps of reading a signature; RC_OK goes on ---- */
+struct dkim_parse {
+	struct arena *arena;
+	struct span value;
+	enum dkim_sig_flavour flavour;
+	struct dkim_sig *sig;
+	struct dkim_signature *out;
+};
+static inline bool dkim_is_fws(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+enum rc dkim_parse_refuse(struct dkim_parse *p, enum dkim_reason reason, const char *detail);
+/* d= and s=: the domain and the name of the key. */
+enum rc dkim_parse_domain(struct dkim_parse *p);
+/* i=, behind d=. */
+enum rc dkim_parse_identity(struct dkim_parse *p);
 
 /* ---- dkim_pick.c ---- */
 struct dkim_pick {
@@ -112,5 +128,44 @@ struct dkim_found {
 /* DKIM_R_GOOD: found->n > 0 keys that may check the signature, the arena's.  Otherwise why there is none.  Sets what s tells about keys. */
 enum dkim_reason dkim_find_keys(struct arena *a, const struct dkim_options *o, const struct dns_answer *answer, struct dkim_signature *s,
                                 struct dkim_found *found, const char **why_out);
+
+/* ---- dkim.c, dkim_steps.c ---- */
+enum dkim_step {
+	DKIM_STEP_TIMES,                /* the text is good */
+	DKIM_STEP_KEY,
+	DKIM_STEP_BODY,                 /* there are keys */
+	DKIM_STEP_END,
+};
+
+struct dkim_attempt {
+	enum dkim_step step;
+	struct span b, bh, h, b_text;
+	size_t h_count, b_from, b_n;
+	struct dns_name key_name;
+	struct dkim_found *found;
+	bool was_shown;
+};
+
+struct dkim {
+	struct arena *arena;
+	const struct dkim_options *options;
+	const struct header_block *headers;
+	const struct dkim_show *show;
+	struct dkim_signature *v;       /* of the picked ones, and one more when some are left */
+	struct dkim_attempt *attempts;  /* of the picked ones */
+	size_t n, described, total;
+	struct dkim_names names;
+	struct dkim_body body;
+	struct crypto_hash *hash[2];    /* for headers, by algorithm */
+};
+
+/* Its result, for good; detail may be NULL. */
+void dkim_finish(struct dkim *d, size_t i, enum dkim_reason reason, const char *detail);
+/* Its key is looked up, to say what else is wrong with it; body and signature are not looked at (RFC 8301 section 3.1). */
+bool dkim_is_refused_sha1(const struct dkim *d, size_t i);
+/* As far as it goes with what is known. */
+void dkim_advance(struct dkim *d, size_t i, struct questions *q, int64_t now_s);
+/* What it is over. */
+void dkim_feed_header(struct dkim *d, size_t i, canon_sink_fn *sink, void *arg);
 
 #endif

@@ -8,25 +8,12 @@
 
 #include "common/auth/dkim_int.h"
 #include "common/base/b64.h"
-#include "common/base/domain.h"
-#include "common/mail/scan.h"
 
-enum {
-	BH_ROOM = 4 * CRYPTO_DIGEST_MAX,        /* a bh= that decodes to more is of the wrong length, whatever it is */
-	DOMAIN_LABELS_MIN = 2,
-};
+/* A bh= that decodes to more is of the wrong length, whatever it is. */
+enum { BH_ROOM = 4 * CRYPTO_DIGEST_MAX };
 
-struct parse {
-	struct arena *arena;
-	struct span value;
-	enum dkim_sig_flavour flavour;
-	struct dkim_sig *sig;
-	struct dkim_signature *out;
-};
-
-/* Returned by all steps: RC_OK goes on. */
-static enum rc
-refuse(struct parse *p, enum dkim_reason reason, const char *detail)
+enum rc
+dkim_parse_refuse(struct dkim_parse *p, enum dkim_reason reason, const char *detail)
 {
 	dkim_end(p->out, reason, detail);
 	return reason == DKIM_R_MEMORY ? RC_LIMIT : RC_SYNTAX;
@@ -34,18 +21,12 @@ refuse(struct parse *p, enum dkim_reason reason, const char *detail)
 
 /* ---- reading ---- */
 
-static bool
-is_fws(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* A value that may be shown: without blanks inside. */
 static struct span
 one_word(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (is_fws(s.p[i]))
+		if (dkim_is_fws(s.p[i]))
 			return SPAN_NULL;
 	return s;
 }
@@ -58,27 +39,27 @@ b_start_in(struct arena *a, struct span b)
 	size_t n = 0;
 
 	for (size_t i = 0; i < b.n && n < DKIM_B_START_MAX && p != NULL; i++)
-		if (!is_fws(b.p[i]))
+		if (!dkim_is_fws(b.p[i]))
 			p[n++] = b.p[i];
 	return span_of(p, p != NULL ? n : 0);
 }
 
 /* The value of b= with the blanks around it, which goes with it (section 3.7). */
 static void
-find_cut(struct parse *p, struct span b)
+find_cut(struct dkim_parse *p, struct span b)
 {
 	size_t from = (size_t)(b.p - p->value.p), end = from + b.n;
 
-	while (from > 0 && is_fws(p->value.p[from - 1]))
+	while (from > 0 && dkim_is_fws(p->value.p[from - 1]))
 		from--;
-	while (end < p->value.n && is_fws(p->value.p[end]))
+	while (end < p->value.n && dkim_is_fws(p->value.p[end]))
 		end++;
 	p->sig->b_from = from;
 	p->sig->b_n = end - from;
 }
 
 static enum rc
-read_all(struct parse *p)
+read_all(struct dkim_parse *p)
 {
 	const struct taglist *t = &p->sig->tags;
 	struct dkim_signature *out = p->out;
@@ -93,7 +74,7 @@ read_all(struct parse *p)
 	find_cut(p, b);
 	p->sig->b_text = b_start_in(p->arena, b);
 	if (span_is_null(p->sig->b_text))
-		return refuse(p, DKIM_R_MEMORY, NULL);
+		return dkim_parse_refuse(p, DKIM_R_MEMORY, NULL);
 	out->b_start = span_sub(p->sig->b_text, 0, DKIM_B_START_MIN);
 	return RC_OK;
 }
@@ -101,19 +82,19 @@ read_all(struct parse *p)
 /* ---- v= a= and what must be there ---- */
 
 static enum rc
-check_version(struct parse *p)
+check_version(struct dkim_parse *p)
 {
 	struct span v = taglist_get(&p->sig->tags, SPAN("v"));
 
 	if (p->flavour == DKIM_SIG_ARC)
 		return RC_OK;
 	if (span_is_null(v))
-		return refuse(p, DKIM_R_VERSION, "no v=");
-	return span_eq(v, SPAN("1")) ? RC_OK : refuse(p, DKIM_R_VERSION, "v=");
+		return dkim_parse_refuse(p, DKIM_R_VERSION, "no v=");
+	return span_eq(v, SPAN("1")) ? RC_OK : dkim_parse_refuse(p, DKIM_R_VERSION, "v=");
 }
 
 static enum rc
-check_presence(struct parse *p)
+check_presence(struct dkim_parse *p)
 {
 	static const struct {
 		struct span name;
@@ -125,12 +106,12 @@ check_presence(struct parse *p)
 
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
 		if (span_is_null(taglist_get(&p->sig->tags, needed[i].name)))
-			return refuse(p, DKIM_R_MISSING_TAG, needed[i].missing);
+			return dkim_parse_refuse(p, DKIM_R_MISSING_TAG, needed[i].missing);
 	return RC_OK;
 }
 
 static enum rc
-check_algorithm(struct parse *p)
+check_algorithm(struct dkim_parse *p)
 {
 	static const struct {
 		struct span name;
@@ -149,13 +130,13 @@ check_algorithm(struct parse *p)
 			return RC_OK;
 		}
 	}
-	return refuse(p, DKIM_R_UNKNOWN_ALGORITHM, NULL);
+	return dkim_parse_refuse(p, DKIM_R_UNKNOWN_ALGORITHM, NULL);
 }
 
 /* Other ways to get a key than DNS may be tried first; when none is known here, the signature says nothing (section 3.5).  Plain "dns" was written
  * by signers of the drafts before RFC 4871. */
 static enum rc
-check_query(struct parse *p)
+check_query(struct dkim_parse *p)
 {
 	struct span rest = taglist_get(&p->sig->tags, SPAN("q")), item;
 
@@ -164,148 +145,7 @@ check_query(struct parse *p)
 	while (taglist_item(&rest, &item))
 		if (span_eq_nocase(item, SPAN("dns/txt")) || span_eq_nocase(item, SPAN("dns")))
 			return RC_OK;
-	return refuse(p, DKIM_R_UNKNOWN_QUERY, NULL);
-}
-
-/* ---- d= s= i= ---- */
-
-/* A name as it may stand in d= and behind the '@' of i=; RC_SYNTAX without a result yet. */
-static enum rc
-normalize(struct parse *p, struct span name, struct span *out)
-{
-	if (name.n == 0 || name.p[name.n - 1] == '.')
-		return RC_SYNTAX;
-	return domain_normalize(p->arena, name, out);
-}
-
-/* The name asked for (section 3.6.2.1), whose labels must be those of a host name: nothing in s= or d= can lead elsewhere. */
-static enum rc
-make_key_name(struct parse *p)
-{
-	struct buf b = buf_in(p->arena, 8 * (size_t)DOMAIN_MAX);
-	struct span joined, plain;
-	enum rc rc;
-
-	if (p->out->s.n > 4 * (size_t)DOMAIN_MAX)
-		return refuse(p, DKIM_R_DOMAIN, "s=");
-	buf_span(&b, p->out->s);
-	buf_str(&b, "._domainkey.");
-	buf_span(&b, p->out->domain);
-	if (buf_done(&b, &joined) != RC_OK)
-		return refuse(p, DKIM_R_MEMORY, NULL);
-	rc = domain_normalize(p->arena, joined, &plain);
-	if (rc == RC_OK)
-		rc = dns_name_from_text(plain, &p->sig->key_name);
-	if (rc == RC_LIMIT)
-		return refuse(p, DKIM_R_MEMORY, NULL);
-	return rc == RC_OK ? RC_OK : refuse(p, DKIM_R_DOMAIN, "s=");
-}
-
-static enum rc
-check_domain(struct parse *p)
-{
-	struct span domain;
-	enum rc rc = normalize(p, p->out->d, &domain);
-
-	if (rc == RC_LIMIT)
-		return refuse(p, DKIM_R_MEMORY, NULL);
-	if (rc != RC_OK || !domain_is_valid(domain, DOMAIN_LABELS_MIN))
-		return refuse(p, DKIM_R_DOMAIN, "d=");
-	p->out->domain = domain;
-	return make_key_name(p);
-}
-
-static int
-hex_value(int c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* dkim-quoted-printable (section 2.11): FWS means nothing, "=XX" is a byte.  An '=' that begins no such thing is left: signers forget to encode it
- * in local parts, and in a domain it is refused later. */
-static enum rc
-unquote(struct arena *a, struct span text, struct span *out)
-{
-	char *p = arena_alloc(a, text.n);
-	size_t n = 0;
-
-	if (p == NULL)
-		return RC_LIMIT;
-	for (size_t i = 0; i < text.n; i++) {
-		if (is_fws(text.p[i]))
-			continue;
-		if (text.p[i] != '=' || text.n - i < 3 || hex_value(text.p[i + 1]) < 0 || hex_value(text.p[i + 2]) < 0) {
-			p[n++] = text.p[i];
-			continue;
-		}
-		p[n++] = (char)(hex_value(text.p[i + 1]) * 16 + hex_value(text.p[i + 2]));
-		i += 2;
-	}
-	*out = span_of(p, n);
-	return RC_OK;
-}
-
-/* Nothing, atoms with dots, or one quoted string: two readers see the same. */
-static bool
-is_local_part(struct span s)
-{
-	struct scan in = scan_of(s);
-	struct span atoms;
-
-	if (s.n == 0)
-		return true;
-	if (s.p[0] == '"' ? scan_quoted(&in, false, NULL) != RC_OK : scan_atoms(&in, &atoms) != RC_OK)
-		return false;
-	return scan_at_end(&in);
-}
-
-static enum rc
-take_identity(struct parse *p, struct span text)
-{
-	struct span i, domain;
-	enum rc rc = unquote(p->arena, text, &i);
-	size_t at;
-
-	if (rc != RC_OK)
-		return rc;
-	at = span_rfind(i, '@');
-	if (at == i.n || !is_local_part(span_sub(i, 0, at)))
-		return RC_SYNTAX;
-	rc = normalize(p, span_from(i, at + 1), &domain);
-	if (rc != RC_OK)
-		return rc;
-	if (!domain_is_at_or_below(domain, p->out->domain))
-		return RC_SYNTAX;
-	p->out->i = i;
-	p->out->i_domain = domain;
-	return RC_OK;
-}
-
-static enum rc
-default_identity(struct parse *p)
-{
-	struct buf b = buf_in(p->arena, 1 + p->out->d.n);
-
-	buf_byte(&b, '@');
-	buf_span(&b, p->out->d);
-	p->out->i_domain = p->out->domain;
-	return buf_done(&b, &p->out->i) == RC_OK ? RC_OK : RC_LIMIT;
-}
-
-static enum rc
-check_identity(struct parse *p)
-{
-	struct span text = taglist_get(&p->sig->tags, SPAN("i"));
-	enum rc rc;
-
-	if (p->flavour == DKIM_SIG_ARC)
-		return RC_OK;
-	rc = span_is_null(text) ? default_identity(p) : take_identity(p, text);
-	if (rc == RC_OK)
-		return RC_OK;
-	return rc == RC_LIMIT ? refuse(p, DKIM_R_MEMORY, NULL) : refuse(p, DKIM_R_IDENTITY, NULL);
+	return dkim_parse_refuse(p, DKIM_R_UNKNOWN_QUERY, NULL);
 }
 
 /* ---- h= ---- */
@@ -321,7 +161,7 @@ is_field_name(struct span s)
 }
 
 static enum rc
-check_fields(struct parse *p)
+check_fields(struct dkim_parse *p)
 {
 	struct span rest = p->sig->h, name;
 	bool has_from = false;
@@ -329,20 +169,20 @@ check_fields(struct parse *p)
 	p->sig->h_count = 0;
 	while (taglist_item(&rest, &name)) {
 		if (!is_field_name(name))
-			return refuse(p, DKIM_R_SYNTAX, "h=");
+			return dkim_parse_refuse(p, DKIM_R_SYNTAX, "h=");
 		if (p->sig->h_count == DKIM_H_NAMES_MAX)
-			return refuse(p, DKIM_R_SYNTAX, "too many names in h=");
+			return dkim_parse_refuse(p, DKIM_R_SYNTAX, "too many names in h=");
 		p->sig->h_count++;
 		has_from |= span_eq_nocase(name, SPAN("from"));
 	}
-	return has_from || p->flavour == DKIM_SIG_ARC ? RC_OK : refuse(p, DKIM_R_FROM_NOT_SIGNED, NULL);
+	return has_from || p->flavour == DKIM_SIG_ARC ? RC_OK : dkim_parse_refuse(p, DKIM_R_FROM_NOT_SIGNED, NULL);
 }
 
 /* ---- numbers and c= ---- */
 
 /* -1: not there.  What does not fit is kept as the greatest, not as something else. */
 static bool
-take_number(const struct parse *p, struct span name, size_t digits_max, int64_t *out)
+take_number(const struct dkim_parse *p, struct span name, size_t digits_max, int64_t *out)
 {
 	struct span text = taglist_get(&p->sig->tags, name);
 	uint64_t v;
@@ -360,19 +200,19 @@ take_number(const struct parse *p, struct span name, size_t digits_max, int64_t 
 }
 
 static enum rc
-check_numbers(struct parse *p)
+check_numbers(struct dkim_parse *p)
 {
 	enum { DIGITS_MAX = 76 };       /* section 3.5, l=; the others have no more */
 	struct dkim_signature *out = p->out;
 
 	if (!take_number(p, SPAN("l"), DIGITS_MAX, &out->l))
-		return refuse(p, DKIM_R_SYNTAX, "l=");
+		return dkim_parse_refuse(p, DKIM_R_SYNTAX, "l=");
 	if (!take_number(p, SPAN("t"), DIGITS_MAX, &out->t))
-		return refuse(p, DKIM_R_SYNTAX, "t=");
+		return dkim_parse_refuse(p, DKIM_R_SYNTAX, "t=");
 	if (!take_number(p, SPAN("x"), DIGITS_MAX, &out->x))
-		return refuse(p, DKIM_R_SYNTAX, "x=");
+		return dkim_parse_refuse(p, DKIM_R_SYNTAX, "x=");
 	if (out->t >= 0 && out->x >= 0 && out->x <= out->t)
-		return refuse(p, DKIM_R_TIMES, NULL);
+		return dkim_parse_refuse(p, DKIM_R_TIMES, NULL);
 	return RC_OK;
 }
 
@@ -385,7 +225,7 @@ take_canon(struct span name, enum canon *out)
 
 /* "relaxed" alone is relaxed/simple (section 3.5). */
 static enum rc
-check_canon(struct parse *p)
+check_canon(struct dkim_parse *p)
 {
 	struct span c = taglist_get(&p->sig->tags, SPAN("c")), body;
 	size_t slash = span_find(c, '/');
@@ -395,7 +235,7 @@ check_canon(struct parse *p)
 		return RC_OK;
 	body = slash < c.n ? span_from(c, slash + 1) : SPAN("simple");
 	if (!take_canon(span_sub(c, 0, slash), &p->out->header_canon) || !take_canon(body, &p->out->body_canon))
-		return refuse(p, DKIM_R_SYNTAX, "c=");
+		return dkim_parse_refuse(p, DKIM_R_SYNTAX, "c=");
 	return RC_OK;
 }
 
@@ -408,46 +248,46 @@ is_too_long(struct span text, size_t max)
 	size_t chars = 0;
 
 	for (size_t i = 0; i < text.n; i++)
-		chars += !is_fws(text.p[i]) && text.p[i] != '=';
+		chars += !dkim_is_fws(text.p[i]) && text.p[i] != '=';
 	return chars / 4 * 3 + chars % 4 * 3 / 4 > max;
 }
 
 static enum rc
-check_bytes(struct parse *p)
+check_bytes(struct dkim_parse *p)
 {
 	struct span b = taglist_get(&p->sig->tags, SPAN("b")), bh = taglist_get(&p->sig->tags, SPAN("bh"));
 	size_t want = p->out->hash == CRYPTO_SHA1 ? 20 : 32;
 	enum rc rc = b64_decode(p->arena, bh, BH_ROOM, &p->sig->bh);
 
 	if (rc == RC_SYNTAX)
-		return refuse(p, DKIM_R_SYNTAX, "bh=");
+		return dkim_parse_refuse(p, DKIM_R_SYNTAX, "bh=");
 	if (rc == RC_LIMIT && !is_too_long(bh, BH_ROOM))
-		return refuse(p, DKIM_R_MEMORY, NULL);
+		return dkim_parse_refuse(p, DKIM_R_MEMORY, NULL);
 	if (rc != RC_OK || p->sig->bh.n != want)
-		return refuse(p, DKIM_R_HASH_LENGTH, NULL);
+		return dkim_parse_refuse(p, DKIM_R_HASH_LENGTH, NULL);
 	rc = b64_decode(p->arena, b, DKIM_SIGNATURE_MAX, &p->sig->b);
 	if (rc == RC_LIMIT && !is_too_long(b, DKIM_SIGNATURE_MAX))
-		return refuse(p, DKIM_R_MEMORY, NULL);
-	return rc == RC_OK && p->sig->b.n > 0 ? RC_OK : refuse(p, DKIM_R_SYNTAX, "b=");
+		return dkim_parse_refuse(p, DKIM_R_MEMORY, NULL);
+	return rc == RC_OK && p->sig->b.n > 0 ? RC_OK : dkim_parse_refuse(p, DKIM_R_SYNTAX, "b=");
 }
 
 enum rc
 dkim_sig_parse(struct arena *a, struct span value, enum dkim_sig_flavour flavour, struct dkim_sig *sig, struct dkim_signature *out)
 {
-	static enum rc (*const steps[])(struct parse *p) = {
-		read_all, check_version, check_presence, check_algorithm, check_domain, check_identity, check_fields, check_numbers, check_canon,
+	static enum rc (*const steps[])(struct dkim_parse *p) = {
+		read_all, check_version, check_presence, check_algorithm, dkim_parse_domain, dkim_parse_identity, check_fields, check_numbers, check_canon,
 		check_query, check_bytes,
 	};
-	struct parse p = { .arena = a, .value = value, .flavour = flavour, .sig = sig, .out = out };
+	struct dkim_parse p = { .arena = a, .value = value, .flavour = flavour, .sig = sig, .out = out };
 	const char *why = NULL;
 	enum rc rc;
 
 	sig->tags.n = 0;
 	out->l = out->t = out->x = -1;
 	if (value.n > DKIM_FIELD_MAX)
-		return refuse(&p, DKIM_R_SYNTAX, "longer than 64 KiB");
+		return dkim_parse_refuse(&p, DKIM_R_SYNTAX, "longer than 64 KiB");
 	if (taglist_parse(value, &sig->tags, &why) != RC_OK)
-		return refuse(&p, DKIM_R_SYNTAX, why);
+		return dkim_parse_refuse(&p, DKIM_R_SYNTAX, why);
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
 		if ((rc = steps[i](&p)) != RC_OK)
 			return rc;

@@ -266,21 +266,11 @@ feed_simple(struct canon_body *b, struct span s)
 	b->has_cr = ends_with_cr;
 }
 
-/* Whether `here` cannot go out as it is, for what stands behind it: a tab, a blank that is not single or may end its line, the end of a line that
- * an empty one may follow. */
+/* Whether `here` cannot go out as it is, for what stands behind it: a tab, a blank that is not single or may end its line. */
 static bool
 is_trouble(char here, char behind)
 {
-	switch (here) {
-	case '\t':
-		return true;
-	case ' ':
-		return is_blank(behind) || behind == '\r';
-	case '\n':
-		return behind == '\r';
-	default:
-		return false;
-	}
+	return here == '\t' || (here == ' ' && !is_plain(behind));
 }
 
 static bytes16
@@ -297,10 +287,10 @@ static words2
 trouble(const char *p)
 {
 	bytes16 here = load(p), behind = load(p + 1);
-	bytes16 tab = (bytes16)(here == '\t'), blank = (bytes16)(here == ' '), lf = (bytes16)(here == '\n');
+	bytes16 tab = (bytes16)(here == '\t'), blank = (bytes16)(here == ' ');
 	bytes16 after_blank = (bytes16)(behind == ' ') | (bytes16)(behind == '\t') | (bytes16)(behind == '\r');
 
-	return (words2)(tab | (blank & after_blank) | (lf & (bytes16)(behind == '\r')));
+	return (words2)(tab | (blank & after_blank));
 }
 
 /* Index of the first byte of ones in w, which has one. */
@@ -336,16 +326,15 @@ find_trouble(struct span s, size_t i)
 	return i + 1 == s.n && is_plain(s.p[i]) ? s.n : i;
 }
 
-/* The end of what may go out as it is from i on, where content is: no blanks at its end, no line end, no CR that may begin one. */
+/* The end of what may go out as it is from i on, where content is: at its end no line ends, and no CR that may begin one.  (No blank either: one
+ * that something plain follows is not the last.) */
 static size_t
 relaxed_run(struct span s, size_t i)
 {
 	size_t end = find_trouble(s, i + 1);
 
-	if (end > i + 1 && is_blank(s.p[end - 1]))
-		end--;
-	if (end > i + 2 && s.p[end - 1] == '\n' && s.p[end - 2] == '\r')
-		return end - 2;
+	while (end > i + 2 && s.p[end - 1] == '\n' && s.p[end - 2] == '\r')
+		end -= 2;
 	return end > i + 1 && s.p[end - 1] == '\r' ? end - 1 : end;
 }
 

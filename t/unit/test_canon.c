@@ -220,6 +220,28 @@ test_body_embedded(void **state)
 	}
 }
 
+/* The same before a long end that is all line ends and blanks: none of it may go out. */
+static void
+test_body_long_end(void **state)
+{
+	static const char *const ends[] = { "\r\n", "\r\n\t", "\r\n ", " \r\n", " \r\n\r\n\t" };
+	enum { BEFORE = 40, AFTER = 90 };
+	char text[BEFORE + EMBEDDED + AFTER];
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(ends); k++) {
+		for (size_t i = 0, n = strlen(ends[k]); i < AFTER; i++)
+			text[BEFORE + EMBEDDED + i] = ends[k][i % n];
+		memset(text, 'x', BEFORE);
+		for (size_t number = 0; number < spellings(EMBEDDED); number++) {
+			spell(number, EMBEDDED, text + BEFORE);
+			for (size_t c = 0; c < ARRAY_LEN(kinds); c++)
+				for (size_t cut = 0; cut < 3; cut++)
+					run_body(kinds[c], span_of(text, sizeof text - cut), BEFORE + EMBEDDED + 40 * (cut > 0), sizeof text - cut);
+		}
+	}
+}
+
 /* Long texts of every mixture, cut twice: a generator of our own, so that a failure comes back. */
 static void
 test_body_random(void **state)
@@ -356,9 +378,9 @@ test_long_pieces(void **state)
 	size_t n = 0;
 
 	(void)state;
-	while (n + 18 <= sizeof text) {
-		memcpy(text + n, "one two\r\n three.\r\n", 18);
-		n += 18;
+	while (n + 19 <= sizeof text) {
+		memcpy(text + n, "one two\r\n\r\nthree.\r\n", 19);
+		n += 19;
 	}
 	run_body(CANON_RELAXED, span_of(text, n), n, n);
 	assert_in_range(got.calls, 1, 2);
@@ -497,6 +519,7 @@ main(void)
 		cmocka_unit_test(test_empty_hashes),
 		cmocka_unit_test(test_body_exhaustive),
 		cmocka_unit_test(test_body_embedded),
+		cmocka_unit_test(test_body_long_end),
 		cmocka_unit_test(test_body_random),
 		cmocka_unit_test(test_body_bytes),
 		cmocka_unit_test(test_many_lines),

@@ -259,6 +259,26 @@ test_lengths(void **state)
 	}
 }
 
+/* The first length of a key made one byte longer than it need be. */
+static void
+test_long_lengths(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KEYS; i++) {
+		struct span der = keys[i].der;
+		unsigned first = (unsigned char)der.p[1], bytes = first < 0x80 ? 0 : first - 0x80;
+		char *p = xmalloc(der.n + 1);
+
+		assert_in_range(bytes, 0, 2);
+		p[0] = der.p[0];
+		p[1] = (char)(0x81 + bytes);
+		p[2] = bytes == 0 ? (char)first : 0;
+		memcpy(p + 3, der.p + 2, der.n - 2);
+		assert_int_equal(read_bent(span_of(p, der.n + 1)), RC_SYNTAX);
+		free(p);
+	}
+}
+
 static void
 test_infos(void **state)
 {
@@ -367,6 +387,7 @@ main(void)
 		cmocka_unit_test(test_garbage_behind),
 		cmocka_unit_test(test_integers),
 		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_long_lengths),
 		cmocka_unit_test(test_infos),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_foreign),
