@@ -12,7 +12,9 @@
  *	eval_end(&e); rc = eval_run(&e);                        at the end of the message
  *	eval_close(&e); rc = eval_run(&e);                      deadline passed: ends with RC_OK, temperror where answers are missing
  *
- * What needs no message (SPF alone) is final without eval_header() and eval_end().  All memory is the arena's; facts, options and headers are borrowed and
+ * What needs no message (SPF alone) is final without eval_header() and eval_end(); what turns out not to need the body (no signature) may be final after
+ * eval_header().  A deadline that passes while the message goes on takes the rest of it away, too: what it would have decided is temperror.
+ * All memory is the arena's; facts, options and headers are borrowed and
  * must outlive the eval.
  * owner: lead
  */
@@ -46,7 +48,7 @@ struct eval_options {
 	const struct eval_results *results;     /* NULL: none; never used while a trace is wanted */
 	const struct dkim_options *dkim;        /* NULL: DKIM is not evaluated */
 	const struct domainkeys_options *domainkeys;    /* NULL: DomainKeys is not evaluated */
-	bool adsp, atps;                        /* ADSP; with signatures of third parties.  Need dkim */
+	bool adsp, atps;                        /* ADSP; with signatures of third parties.  Need dkim, and have no effect without */
 };
 
 struct eval {
@@ -61,7 +63,11 @@ struct eval {
 	const struct header_block *headers;     /* NULL: the header has not ended */
 	struct dkim *dkim;                      /* NULL: not evaluated, or no signature */
 	struct domainkeys *domainkeys;
-	bool dkim_done, domainkeys_done, adsp_done;
+	struct adsp_author *adsp_authors;       /* one for each of verdict.authors */
+	struct atps_author *atps_authors;
+	struct atps_signature *atps_signatures;
+	size_t atps_count;
+	bool dkim_done, domainkeys_done, adsp_done, atps_done;
 	bool is_ended;                          /* eval_end() was called */
 };
 
