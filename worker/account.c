@@ -8,7 +8,7 @@
 #include "common/base/log.h"
 #include "worker/report.h"
 
-enum { LOG_TEXT_MAX = 32 * KIB };       /* all lines of one message */
+enum { LOG_TEXT_MAX = 256 * KIB };       /* all lines of one message */
 
 _Static_assert(BOARD_SPF_PERMERROR - BOARD_SPF_NONE == SPF_PERMERROR - SPF_NONE
     && BOARD_SPF_SOFTFAIL - BOARD_SPF_NONE == SPF_SOFTFAIL - SPF_NONE, "counters in the order of enum spf_result");
