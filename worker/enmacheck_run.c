@@ -222,7 +222,7 @@ fill_facts(struct check *c)
 	m->sender = span_cstr(a->from != NULL ? a->from : "<>");
 	if (path_parse(&m->arena, m->sender, &f->sender) != RC_OK)
 		m->has_internal_error = true;
-	if (a->is_message && ip_set_has(c->exclusions, &f->client))
+	if (a->command == CHECK_MESSAGE && ip_set_has(c->exclusions, &f->client))
 		m->skip_why = "excluded";
 }
 
@@ -255,6 +255,8 @@ check_setup(struct check *c, const struct check_args *args)
 void
 check_fini(struct check *c)
 {
+	check_dkim_fini(c);
+	check_key_fini(c);
 	if (c->pool != NULL)
 		message_give(c->pool, c->message);
 	message_pool_destroy(&c->pool);
@@ -358,14 +360,14 @@ check_evaluate(struct check *c)
 	};
 
 	m->begun_us = clock_mono_us();
-	if (!c->args->is_message)
+	if (c->args->command != CHECK_MESSAGE)
 		options.spf = options.spf_explanation = true;
 	if (m->skip_why == NULL && !m->has_internal_error)
 		run(c, &options);
 	if (c->verdict != NULL && !make_fields(c))
 		m->has_internal_error = true;
 	c->action = decide(c);
-	if (c->args->is_message && c->action.kind != ACTION_ACCEPT)
+	if (c->args->command == CHECK_MESSAGE && c->action.kind != ACTION_ACCEPT)
 		forget_edits(c);
 	c->elapsed_us = (uint64_t)(clock_mono_us() - m->begun_us);
 	return EX_OK;
