@@ -335,7 +335,7 @@ undo_break(char *to, struct span line)
 static const struct undo {
 	undo_fn *fn;
 	const char *id, *text;
-	bool joins;                     /* a blank behind a line that lost its end goes, too */
+	bool joins;                     /* only in front of a line that begins with a blank, which goes, too */
 } undos[] = {
 	{ undo_strip, "blanks-at-line-ends", "blanks at the ends of lines were added after signing (or the signer took them away)", false },
 	{ undo_signature_dashes, "dashes-lost-blank", "the line \"-- \" in front of a personal signature lost its blank", false },
@@ -356,7 +356,7 @@ apply(struct guess_body *g, const struct undo *u, struct span *out)
 {
 	struct span body = g->mail->body;
 	char *to = guess_scratch(g, 2 * body.n + 4);
-	bool has_changed = false;
+	bool has_changed = false, has_blank;
 	size_t n = 0, line, wrote, i;
 
 	for (i = 0; i < body.n; i += line) {
@@ -364,12 +364,13 @@ apply(struct guess_body *g, const struct undo *u, struct span *out)
 		line = line_length(span_from(body, i));
 		while (i + line < body.n && (line < 2 || body.p[i + line - 2] != '\r'))
 			line += line_length(span_from(body, i + line));
-		wrote = u->fn(to + n, span_sub(body, i, line));
+		has_blank = i + line < body.n && body.p[i + line] == ' ';
+		wrote = u->joins && !has_blank ? copy(to + n, span_sub(body, i, line)) : u->fn(to + n, span_sub(body, i, line));
 		n += wrote;
 		if (wrote == line && memcmp(to + n - wrote, body.p + i, line) == 0)
 			continue;
 		has_changed = true;
-		line += u->joins && i + line < body.n && body.p[i + line] == ' ';
+		line += u->joins;
 	}
 	*out = span_of(to, n);
 	return has_changed;
