@@ -31,7 +31,7 @@ mechanisms_init(struct mechanisms *m, const struct conf *conf)
 {
 	*m = (struct mechanisms){ .keys = dkim_keys_create(MECHANISMS_KEYS) };
 	fill_dkim(m, conf);
-	m->domainkeys = (struct domainkeys_options){ .min_rsa_bits = (unsigned)conf->dkim_min_rsa_bits, .keys = m->keys };
+	m->domainkeys = (struct domainkeys_options){ .min_rsa_bits = MECHANISMS_DOMAINKEYS_BITS, .keys = m->keys };
 	m->eval = (struct eval_options){
 		.spf = conf->spf_auth, .spf_helo = conf->spf_check_helo, .spf_explanation = conf->spf_explog,
 		.spf_void_limit = (unsigned)conf->spf_void_limit,

@@ -8,7 +8,11 @@
 #include "common/auth/eval.h"
 #include "common/conf/conf.h"
 
-enum { MECHANISMS_KEYS = 1024 };        /* decoded keys that a process keeps, about 2 KiB each */
+enum {
+	MECHANISMS_KEYS = 1024,         /* decoded keys that a process keeps, about 2 KiB each */
+	/* RFC 4870 section 3.2.3: it is dead, and so are most keys of its time; whoever asks for it wants those.  dkim.min_rsa_bits is DKIM's. */
+	MECHANISMS_DOMAINKEYS_BITS = 512,
+};
 
 struct mechanisms {
 	struct eval_options eval;       /* points into this struct, which therefore must not move */

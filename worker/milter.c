@@ -95,7 +95,7 @@ new_session(SMFICTX *ctx, unsigned long protocol)
 {
 	struct mta mta = {
 		.ops = &ops, .handle = ctx, .wants_leading_space = (protocol & SMFIP_HDR_LEADSPC) != 0,
-		.can_skip_body = (protocol & SMFIP_SKIP) != 0,
+		.can_skip_body = (protocol & SMFIP_SKIP) != 0, .waits_for_body = (protocol & SMFIP_NR_BODY) == 0,
 	};
 	struct session *s = session_create(env, &mta);
 
@@ -255,8 +255,7 @@ on_body(SMFICTX *ctx, unsigned char *piece, size_t n)
 	answer = session_body(s, span_of((const char *)piece, n));
 	if (answer == SESSION_SKIP && !session_mta(s)->can_skip_body)
 		answer = SESSION_CONTINUE;
-	/* libmilter makes NOREPLY a "continue" unless the MTA agreed to get none. */
-	return answer_of(answer, SMFIS_NOREPLY);
+	return answer_of(answer, session_mta(s)->waits_for_body ? SMFIS_CONTINUE : SMFIS_NOREPLY);
 }
 
 static sfsistat
