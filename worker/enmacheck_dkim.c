@@ -4,9 +4,7 @@
  */
 #include "worker/enmacheck_dkim.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "common/base/check.h"
@@ -42,71 +40,7 @@ fill_options(const struct conf *conf, struct arena *a, struct dkim_options *stri
 	lax->must_be_signed_count = 0;
 }
 
-/* ---- files of what was hashed ---- */
-
-static int
-complain(const char *path)
-{
-	fprintf(stderr, "enmacheck: %s: %s\n", path, strerror(errno));
-	return EX_CANTCREAT;
-}
-
-static int
-open_copy(const struct check *c, struct canon_copy *copy, const char *name, size_t number)
-{
-	char *path;
-
-	if (c->args->canon_dir == NULL)
-		return EX_OK;
-	path = number > 0 ? xasprintf("%s/%s.%zu", c->args->canon_dir, name, number) : xasprintf("%s/%s", c->args->canon_dir, name);
-	copy->file = fopen(path, "we");
-	if (copy->file == NULL)
-		complain(path);
-	free(path);
-	return copy->file != NULL ? EX_OK : EX_CANTCREAT;
-}
-
-static int
-close_copy(const struct check *c, struct canon_copy *copy)
-{
-	bool has_failed = copy->file != NULL && ferror(copy->file);
-
-	if (copy->file == NULL)
-		return EX_OK;
-	has_failed |= fclose(copy->file) != 0;
-	copy->file = NULL;
-	return has_failed ? complain(c->args->canon_dir) : EX_OK;
-}
-
-static int
-open_copies(struct check *c)
-{
-	struct check_dkim *x = c->dkim;
-	int code = EX_OK;
-
-	if (c->args->canon_dir != NULL && mkdir(c->args->canon_dir, 0777) != 0 && errno != EEXIST)
-		return complain(c->args->canon_dir);
-	for (size_t i = 0; i < x->n && code == EX_OK; i++)
-		code = open_copy(c, &x->v[i].canon, "header", i + 1);
-	for (size_t i = 0; i < ARRAY_LEN(x->body) && code == EX_OK && x->n > 0; i++)
-		code = open_copy(c, &x->body[i], i == CANON_SIMPLE ? "body.simple" : "body.relaxed", 0);
-	return code;
-}
-
-static int
-close_copies(struct check *c)
-{
-	struct check_dkim *x = c->dkim;
-	int code = EX_OK, one;
-
-	for (size_t i = 0; i < x->n; i++)
-		if ((one = close_copy(c, &x->v[i].canon)) != EX_OK)
-			code = one;
-	for (size_t i = 0; i < ARRAY_LEN(x->body); i++)
-		if ((one = close_copy(c, &x->body[i])) != EX_OK)
-			code = one;
-	return code;
-}
+/* ---- what was hashed ---- */
 
 static void
 show_header(void *arg, const struct dkim_signature *s, const char *p, size_t n)
@@ -377,13 +311,13 @@ check_dkim(struct check *c)
 		canon_copy_init(&x->v[i].canon);
 		x->v[i].s = dkim_signatures(x->lax, &(size_t){ 0 }) + i;
 	}
-	code = open_copies(c);
+	code = canon_open_files(c);
 	dkim_show(x->lax, &show);
 	if (code == EX_OK) {
 		run(c, x->strict);
 		run(c, x->lax);
 	}
-	closed = close_copies(c);
+	closed = canon_close_files(c);
 	if (code != EX_OK || closed != EX_OK)
 		return code != EX_OK ? code : closed;
 	describe(c);

@@ -7,8 +7,10 @@
  *	enmacheck_dkim_json.c   the same for programs
  *	enmacheck_canon.c       what was hashed, on the terminal and in files
  *	enmacheck_guess_body.c  what could have happened to a body
+ *	enmacheck_guess_lines.c what could have happened to its lines
  *	enmacheck_guess_mime.c  re-encodings and parts of a body
  *	enmacheck_guess_header.c        what could have happened to a header
+ *	enmacheck_guess_blanks.c        what could have happened to its folds and blanks
  *	enmacheck_key.c         a key record
  *	enmacheck_key_look.c    mistakes in a key record
  *
@@ -143,6 +145,9 @@ bool guess_body_fits(struct guess_body *g, struct span body, enum canon c, int64
 uint64_t guess_body_tail(struct guess_body *g, struct span body, enum canon c, struct span *first_out);
 /* At least n bytes, until the next call. */
 char *guess_scratch(struct guess_body *g, size_t n);
+/* Up to and with the next LF; without one the rest. */
+size_t guess_line_length(struct span s);
+void guess_lines(struct guess_body *g);
 void guess_mime(struct guess_body *g);
 
 struct guess_header {
@@ -155,6 +160,13 @@ struct guess_header {
 };
 void guess_header(struct guess_header *g);
 
+struct guess_blank {
+	size_t (*fn)(char *to, struct span value);      /* writes at most value.n bytes; those written */
+	const char *id, *text;
+};
+extern const struct guess_blank guess_blanks[];
+extern const size_t guess_blank_count;
+
 /* ---- what was hashed ---- */
 
 struct canon_copy {
@@ -166,6 +178,9 @@ struct canon_copy {
 void canon_copy_init(struct canon_copy *c);
 void canon_copy_put(struct canon_copy *c, const char *p, size_t n);
 void canon_copy_fini(struct canon_copy *c);
+/* The files of --canon-dir; 0 or an exit code. */
+NODISCARD int canon_open_files(struct check *c);
+NODISCARD int canon_close_files(struct check *c);
 /* Each line end visible, and what could not be seen or told apart escaped. */
 void canon_print(struct buf *b, const struct canon_copy *c, const char *indent);
 

@@ -15,7 +15,6 @@
 enum {
 	GUESS_TEXT_MAX = 1 * KIB,
 	TOP_LINES_MAX = 20,             /* tried as put in front */
-	LONG_LINE = 980,                /* bytes from which on MTAs may have broken a line */
 };
 
 void
@@ -117,9 +116,8 @@ tail_sink(void *arg, const char *p, size_t n)
 	buf_span(arg, span_of(p, n));
 }
 
-/* Without LF: the rest. */
-static size_t
-line_length(struct span s)
+size_t
+guess_line_length(struct span s)
 {
 	size_t n = span_find(s, '\n');
 
@@ -131,7 +129,7 @@ count_lines(struct span s)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < s.n; i += line_length(span_from(s, i)))
+	for (size_t i = 0; i < s.n; i += guess_line_length(span_from(s, i)))
 		n++;
 	return n;
 }
@@ -148,7 +146,7 @@ search_tail(struct guess_body *g, struct span canonical, size_t *kept_out)
 	for (size_t i = 0; i < canonical.n; i += line) {
 		struct span text = span_from(canonical, i);
 
-		line = line_length(text);
+		line = guess_line_length(text);
 		crypto_hash_update(g->hash, text.p, line);
 		number++;
 		if (lines - number > GUESS_LINES_MAX || (line == 2 && text.p[0] == '\r'))
@@ -182,10 +180,10 @@ guess_body_tail(struct guess_body *g, struct span body, enum canon c, struct spa
 		added = search_tail(g, canonical, &kept);
 	if (added > 0) {                        /* lines of the body and of its canonical form are the same but for empty ones at the end */
 		for (; kept > 0 && at < body.n; kept--)
-			at += line_length(span_from(body, at));
-		while (at < body.n && span_trim(span_sub(body, at, line_length(span_from(body, at)))).n == 0)
-			at += line_length(span_from(body, at));
-		*first_out = span_trim(span_sub(body, at, line_length(span_from(body, at))));
+			at += guess_line_length(span_from(body, at));
+		while (at < body.n && span_trim(span_sub(body, at, guess_line_length(span_from(body, at)))).n == 0)
+			at += guess_line_length(span_from(body, at));
+		*first_out = span_trim(span_sub(body, at, guess_line_length(span_from(body, at))));
 	}
 	buf_fini(&text);
 	return added;
@@ -210,180 +208,12 @@ try_top(struct guess_body *g)
 	struct span rest = g->mail->body;
 
 	for (unsigned i = 1; i <= TOP_LINES_MAX && rest.n > 0; i++) {
-		rest = span_from(rest, line_length(rest));
+		rest = span_from(rest, guess_line_length(rest));
 		if (rest.n == 0 || !guess_body_fits(g, rest, g->s->body_canon, g->s->l))
 			continue;
 		guess_add(g->out, g->arena, "lines-added-at-top", "the first %u line%s put in front after signing", i, i == 1 ? " was" : "s were");
 		return;
 	}
-}
-
-/* ---- changes of all lines ---- */
-
-/* Writes what line was before to to, which has room for 2 * line.n + 4 bytes; line has its CRLF if it came with one.  The bytes written. */
-typedef size_t undo_fn(char *to, struct span line);
-
-static size_t
-copy(char *to, struct span s)
-{
-	if (s.n > 0)
-		memcpy(to, s.p, s.n);
-	return s.n;
-}
-
-static size_t
-end_bytes(struct span line)
-{
-	return line.n >= 2 && line.p[line.n - 2] == '\r' && line.p[line.n - 1] == '\n' ? 2 : 0;
-}
-
-static size_t
-undo_strip(char *to, struct span line)
-{
-	size_t end = end_bytes(line), n = line.n - end;
-
-	while (n > 0 && ascii_is_wsp((unsigned char)line.p[n - 1]))
-		n--;
-	copy(to, span_sub(line, 0, n));
-	return n + copy(to + n, span_from(line, line.n - end));
-}
-
-static size_t
-undo_signature_dashes(char *to, struct span line)
-{
-	return span_eq(line, SPAN("--\r\n")) ? copy(to, SPAN("-- \r\n")) : copy(to, line);
-}
-
-static size_t
-undo_from_quote(char *to, struct span line)
-{
-	return copy(to, span_starts(line, SPAN(">From ")) ? span_from(line, 1) : line);
-}
-
-static size_t
-undo_from_unquote(char *to, struct span line)
-{
-	size_t n = span_starts(line, SPAN("From ")) ? copy(to, SPAN(">")) : 0;
-
-	return n + copy(to + n, line);
-}
-
-static size_t
-undo_dots_doubled(char *to, struct span line)
-{
-	return copy(to, span_starts(line, SPAN("..")) ? span_from(line, 1) : line);
-}
-
-static size_t
-undo_dots_halved(char *to, struct span line)
-{
-	size_t n = span_starts(line, SPAN(".")) ? copy(to, SPAN(".")) : 0;
-
-	return n + copy(to + n, line);
-}
-
-static size_t
-undo_tabs(char *to, struct span line)
-{
-	for (size_t i = 0; i < line.n; i++)
-		to[i] = line.p[i] == '\t' ? ' ' : line.p[i];
-	return line.n;
-}
-
-static size_t
-undo_crcrlf(char *to, struct span line)
-{
-	size_t end = end_bytes(line), n = line.n - end;
-
-	while (n > 0 && end > 0 && line.p[n - 1] == '\r')
-		n--;
-	copy(to, span_sub(line, 0, n));
-	return n + copy(to + n, span_from(line, line.n - end));
-}
-
-/* A CR or LF alone ends a line. */
-static size_t
-undo_lone_ends(char *to, struct span line)
-{
-	size_t n = 0, end = end_bytes(line);
-
-	for (size_t i = 0; i < line.n - end; i++)
-		n += line.p[i] == '\r' || line.p[i] == '\n' ? copy(to + n, SPAN("\r\n")) : copy(to + n, span_sub(line, i, 1));
-	return n + copy(to + n, span_from(line, line.n - end));
-}
-
-static size_t
-undo_lone_kept(char *to, struct span line)
-{
-	size_t n = 0, end = end_bytes(line);
-
-	for (size_t i = 0; i < line.n - end; i++)
-		if (line.p[i] != '\r' && line.p[i] != '\n')
-			to[n++] = line.p[i];
-	return n + copy(to + n, span_from(line, line.n - end));
-}
-
-/* The lines of a long one that was broken: "!" at the end, or only a blank in front of the next. */
-static size_t
-undo_break(char *to, struct span line)
-{
-	size_t end = end_bytes(line);
-
-	return copy(to, line.n - end >= LONG_LINE && line.n - end <= 1000 ? span_sub(line, 0, line.n - end - (line.p[line.n - end - 1] == '!')) : line);
-}
-
-static const struct undo {
-	undo_fn *fn;
-	const char *id, *text;
-	bool joins;                     /* only in front of a line that begins with a blank, which goes, too */
-} undos[] = {
-	{ undo_strip, "blanks-at-line-ends", "blanks at the ends of lines were added after signing (or the signer took them away)", false },
-	{ undo_signature_dashes, "dashes-lost-blank", "the line \"-- \" in front of a personal signature lost its blank", false },
-	{ undo_from_quote, "from-quoted", "lines beginning with \"From \" got a '>' in front (mbox)", false },
-	{ undo_from_unquote, "from-unquoted", "lines beginning with \">From \" lost their '>' (mbox)", false },
-	{ undo_dots_doubled, "dots-doubled", "dots at the start of lines were doubled (SMTP's transparency was not undone)", false },
-	{ undo_dots_halved, "dots-halved", "of two dots at the start of lines one was lost, or the signer hashed the doubled ones (SMTP's transparency)", false },
-	{ undo_tabs, "tabs", "blanks became tabs", false },
-	{ undo_crcrlf, "cr-doubled", "line ends CR LF became CR CR LF", false },
-	{ undo_lone_ends, "lone-cr-lf", "CRs or LFs that stand alone in the body were line ends when it was signed", false },
-	{ undo_lone_kept, "lone-cr-lf-added", "CRs or LFs that stand alone in the body were not there when it was signed", false },
-	{ undo_break, "long-lines-broken", "lines of about 1000 bytes were broken on the way", true },
-};
-
-/* False: nothing changed. */
-static bool
-apply(struct guess_body *g, const struct undo *u, struct span *out)
-{
-	struct span body = g->mail->body;
-	char *to = guess_scratch(g, 2 * body.n + 4);
-	bool has_changed = false, has_blank;
-	size_t n = 0, line, wrote, i;
-
-	for (i = 0; i < body.n; i += line) {
-		/* up to a CRLF */
-		line = line_length(span_from(body, i));
-		while (i + line < body.n && (line < 2 || body.p[i + line - 2] != '\r'))
-			line += line_length(span_from(body, i + line));
-		has_blank = i + line < body.n && body.p[i + line] == ' ';
-		wrote = u->joins && !has_blank ? copy(to + n, span_sub(body, i, line)) : u->fn(to + n, span_sub(body, i, line));
-		n += wrote;
-		if (wrote == line && memcmp(to + n - wrote, body.p + i, line) == 0)
-			continue;
-		has_changed = true;
-		line += u->joins;
-	}
-	*out = span_of(to, n);
-	return has_changed;
-}
-
-static void
-try_undos(struct guess_body *g)
-{
-	struct span changed;
-
-	for (size_t i = 0; i < ARRAY_LEN(undos); i++)
-		if (apply(g, &undos[i], &changed) && guess_body_fits(g, changed, g->s->body_canon, g->s->l))
-			guess_add(g->out, g->arena, undos[i].id, "%s", undos[i].text);
 }
 
 /* ---- what the signer did ---- */
@@ -428,8 +258,9 @@ try_empty_lines(struct guess_body *g)
 	struct span body = g->mail->body;
 	char *to = guess_scratch(g, body.n + 2);
 
-	copy(to, SPAN("\r\n"));
-	copy(to + 2, body);
+	memcpy(to, "\r\n", 2);
+	if (body.n > 0)
+		memcpy(to + 2, body.p, body.n);
 	if (guess_body_fits(g, span_of(to, body.n + 2), g->s->body_canon, g->s->l))
 		guess_add(g->out, g->arena, "empty-line-lost", "an empty line at the top of the body was lost");
 	while (body.n > 2 && body.p[body.n - 1] == '\n' && body.p[body.n - 3] == '\n')
@@ -454,7 +285,7 @@ guess_body(struct guess_body *g)
 		if (g->out->n == 0)
 			try_tail(g, g->s->body_canon == CANON_SIMPLE ? CANON_RELAXED : CANON_SIMPLE);
 	}
-	try_undos(g);
+	guess_lines(g);
 	try_lf(g);
 	try_empty_lines(g);
 	if (g->out->n == 0)

@@ -196,100 +196,7 @@ try_signer(struct search *x)
 		guess_add(g->out, g->arena, "names", "the names of fields were written with other capitals when they were signed, as h= has them");
 }
 
-/* ---- blanks of all fields ---- */
-
-static bool
-is_end(char c)
-{
-	return c == '\r' || c == '\n';
-}
-
-static size_t
-undo_folds(char *to, struct span s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n; i++)
-		if (!is_end(s.p[i]))
-			to[n++] = s.p[i];
-	return n;
-}
-
-static size_t
-undo_fold_tabs(char *to, struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		to[i] = s.p[i] == '\t' && i > 0 && s.p[i - 1] == '\n' ? ' ' : s.p[i];
-	return s.n;
-}
-
-static size_t
-undo_fold_blanks(char *to, struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		to[i] = s.p[i] == ' ' && i > 0 && s.p[i - 1] == '\n' ? '\t' : s.p[i];
-	return s.n;
-}
-
-static size_t
-undo_runs(char *to, struct span s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n; i++)
-		if (!is_end(s.p[i]) && !(ascii_is_wsp((unsigned char)s.p[i]) && n > 0 && to[n - 1] == ' '))
-			to[n++] = ascii_is_wsp((unsigned char)s.p[i]) ? ' ' : s.p[i];
-	return n;
-}
-
-static size_t
-undo_tail_blanks(char *to, struct span s)
-{
-	size_t n = s.n;
-
-	while (n > 0 && ascii_is_wsp((unsigned char)s.p[n - 1]))
-		n--;
-	memcpy(to, s.p, n);
-	return n;
-}
-
-static size_t
-undo_no_lead(char *to, struct span s)
-{
-	size_t skip = s.n > 0 && s.p[0] == ' ';
-
-	memcpy(to, s.p + skip, s.n - skip);
-	return s.n - skip;
-}
-
-/* Folds without any blank: what stood on two lines was one word. */
-static size_t
-undo_split_words(char *to, struct span s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		if (is_end(s.p[i]))
-			continue;
-		if (ascii_is_wsp((unsigned char)s.p[i]) && i > 0 && s.p[i - 1] == '\n')
-			continue;
-		to[n++] = s.p[i];
-	}
-	return n;
-}
-
-static const struct undo {
-	size_t (*fn)(char *to, struct span value);
-	const char *id, *text;
-} undos[] = {
-	{ undo_folds, "folded", "was folded into lines after signing" },
-	{ undo_fold_tabs, "fold-tabs", "had blanks where folded lines now begin with tabs" },
-	{ undo_fold_blanks, "fold-blanks", "had tabs where folded lines now begin with blanks" },
-	{ undo_runs, "blanks", "had single blanks where there are folds, tabs or several blanks now" },
-	{ undo_tail_blanks, "tail-blanks", "had no blanks at its end" },
-	{ undo_no_lead, "leading-blank", "had no blank behind its colon" },
-	{ undo_split_words, "split-word", "was folded in the middle of a word" },
-};
+/* ---- blanks ---- */
 
 static void
 mark_signed(struct search *x, bool *is_signed)
@@ -311,12 +218,12 @@ try_blanks(struct search *x, const bool *is_signed)
 	const struct header_block *h = &x->g->mail->header;
 	char *room = arena_alloc(x->g->arena, FIELD_ROOM);
 
-	for (size_t u = 0; u < ARRAY_LEN(undos) && room != NULL; u++) {
+	for (size_t u = 0; u < guess_blank_count && room != NULL; u++) {
 		struct form f = as_it_is(x);
 
-		f.all_undo = undos[u].fn;
+		f.all_undo = guess_blanks[u].fn;
 		if (fits(x, &f)) {
-			guess_add(x->g->out, x->g->arena, undos[u].id, "when it was signed, each field %s", undos[u].text);
+			guess_add(x->g->out, x->g->arena, guess_blanks[u].id, "when it was signed, each field %s", guess_blanks[u].text);
 			continue;
 		}
 		f.all_undo = NULL;
@@ -324,9 +231,9 @@ try_blanks(struct search *x, const bool *is_signed)
 			if (!is_signed[i] || h->v[i].value.n > FIELD_ROOM)
 				continue;
 			f.changed = i + 1;
-			f.value = span_of(room, undos[u].fn(room, h->v[i].value));
+			f.value = span_of(room, guess_blanks[u].fn(room, h->v[i].value));
 			if (!span_eq(f.value, h->v[i].value) && fits(x, &f))
-				guess_add(x->g->out, x->g->arena, undos[u].id, "when it was signed, field %zu (%s) %s", i + 1, log_str(h->v[i].name), undos[u].text);
+				guess_add(x->g->out, x->g->arena, guess_blanks[u].id, "when it was signed, field %zu (%s) %s", i + 1, log_str(h->v[i].name), guess_blanks[u].text);
 		}
 	}
 }
@@ -355,7 +262,7 @@ without_tag(char *to, struct span s, size_t from)
 
 	if (close >= s.n)
 		return 0;
-	while (end < s.n && (ascii_is_wsp((unsigned char)s.p[end]) || is_end(s.p[end])))
+	while (end < s.n && (ascii_is_wsp((unsigned char)s.p[end]) || s.p[end] == '\r' || s.p[end] == '\n'))
 		end++;
 	memcpy(to, s.p, from);
 	memcpy(to + from, s.p + end, s.n - end);

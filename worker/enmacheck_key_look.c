@@ -70,7 +70,8 @@ look_at_text(struct key_record *r)
 	if (count_text(s, "v=DKIM1") > 1)
 		remark(&r->remarks, true, "\"v=DKIM1\" is there twice: two records in one, or a form that adds it by itself");
 	if (has_text(s, "-----BEGIN") || has_text(s, "-----END"))
-		remark(&r->remarks, true, "the line \"-----BEGIN ...\" or \"-----END ...\" of the key file is part of the record: only what stands between them belongs into p=");
+		remark(&r->remarks, true, "the line \"-----BEGIN ...\" or \"-----END ...\" of the key file is part of the record: only "
+		    "what stands between them belongs into p=");
 	look_at_bytes(r);
 }
 
