@@ -103,6 +103,8 @@ my %record = (
 );
 my $zone = join '', map { txt("$_._domainkey.example.org", $record{$_}) } sort keys %record;
 $zone .= txt('two._domainkey.example.org', $record{s}) . txt('two._domainkey.example.org', $record{other});
+$zone .= txt('ten._domainkey.example.org', "v=DKIM1; n=$_; p=$p") for 1 .. 10;
+$zone .= txt('eleven._domainkey.example.org', "v=DKIM1; n=$_; p=$p") for 1 .. 11;
 $zone .= txt('plain.twice.example', $record{s}) . txt('x._domainkey.twice.example.twice.example', $record{s}) . txt('u.domainkey.twice.example', $record{s});
 $zone .= "dead._domainkey.example.org SERVFAIL\nslow._domainkey.example.org TIMEOUT\nbad._domainkey.example.org GARBAGE\n";
 $zone .= "nodata._domainkey.example.org A 192.0.2.1\nalias._domainkey.example.org CNAME s._domainkey.example.org\n";
@@ -154,6 +156,11 @@ for my $case (
 	ok $r->{records}[0]{testing} && $r->{records}[0]{strict}, 'flags';
 	($code, $r) = key('revoked');
 	ok $r->{records}[0]{revoked} && !$r->{records}[0]{usable}, 'revoked';
+	for (['ten', 0], ['eleven', 1]) {
+		($code, $r, my $said) = key($_->[0]);
+		is scalar @{ $r->{records} }, 10, "$_->[0] records";
+		is scalar(() = $said =~ /only the first 10/), $_->[1], '... more than are looked at, or not';
+	}
 	my ($plain, $text) = check('key', @zone, 'testing', 'example.org');
 	like $text, qr/^key: RSA, 2048 bits; flags: testing \(t=y\), no subdomains in i= \(t=s\)$/m, 'flags in words';
 	spew("$dir/strict.conf", "authresult.identifier: mx.example.jp\ndkim.min_rsa_bits: 2048\n");
@@ -548,6 +555,37 @@ for my $case (
 	is ids($r), 'lines-added-at-end', '100,000 lines added';
 	$r = dkim(message("a\r\n" x 110_000 . "end\r\n" x 100_001, sign(\@fields, "a\r\n" x 110_000, @h), @fields));
 	is ids($r), '', 'one more is one too many';
+	my $eight = ("0123456789abcd\r\n" x (512 << 10)) =~ s/.{16}\z//sr;
+	my $foot = "footer  footer\r\n";
+	for ([0, 'lines-added-at-end', qr/^$/], [1, '', qr/longer than 8 MiB/]) {
+		my $received = $eight . 'x' x $_->[0] . $foot . "\r\n" x ((8 << 20) / 2 - (length($eight . $foot)) / 2);
+		$received = substr $received, 0, (8 << 20) + $_->[0];
+		$r = dkim(message($received, sign(\@fields, $eight, @h), @fields));
+		is $r->{body_bytes}, (8 << 20) + $_->[0], "a body of 8 MiB and $_->[0]";
+		is ids($r), $_->[1], '... what is found';
+		like $r->{signatures}[0]{body_search}{incomplete} || '', $_->[2], '... and what is said';
+	}
+	for ([20, 'lines-added-at-top'], [21, '']) {
+		$r = dkim(message("[EXTERNAL]\r\n" x $_->[0] . $body, sign(\@fields, $body, @h), @fields));
+		is ids($r), $_->[1], "$_->[0] lines at the top";
+	}
+	for ([0, 'own-line-end'], [1, '']) {
+		my $own = sign(\@fields, $body, @h, own_end => 1);
+		my $bytes = 0;
+		$bytes += length($_->[0] . $_->[1]) for $own, @fields;
+		$r = dkim(message($body, $own, ['Pad', 'x' x ((256 << 10) - 3 - $bytes + $_->[0])], @fields));
+		is ids($r), $_->[1], "a header of 256 KiB and $_->[0]";
+	}
+	for ([200, 1], [201, 0]) {
+		$r = dkim(message($body, sign(\@fields, $body, h => ['From', 'Nowhere', ('Cc') x ($_->[0] - 2)]), @fields));
+		is scalar(grep { $_->{text} =~ /names Nowhere/ } @{ $r->{signatures}[0]{remarks} }), $_->[1], "h= of $_->[0] names";
+	}
+	my $line = 'y' x 1022 . "\r\n";
+	for ([1024, 0], [1025, 1]) {
+		my $text = $line x $_->[0];
+		$r = dkim(message($text, sign(\@fields, $text, @h), @fields), '--show-canon');
+		is !!$r->{body_hashed_relaxed}{cut}, !!$_->[1], "$_->[0] KiB shown";
+	}
 	my @crowd = map { ["X-$_", ' 1'] } 1 .. 494;
 	my $sig = sign(\@fields, $body, @h, own_end => 1);
 	is ids(dkim(message($body, $sig, @crowd, @fields))), 'own-line-end', '500 fields are searched';
@@ -561,6 +599,8 @@ for my $case (
 	my ($code, $text) = check(\('X: ' . 'y' x (16 << 20) . "\n\n"), 'dkim', @zone, '-');
 	is $code, 65, 'a header over 16 MiB';
 	like $text, qr/16 MiB/, '... said so';
+	($code, $text) = check(\('X:' . 'y' x ((16 << 20) - 2) . "\n\n"), 'dkim', @zone, '-');
+	is $code, 0, 'a header of 16 MiB';
 }
 {
 	# 100 MB without a line end, then the largest file and one byte more (holes: nothing is written)
