@@ -516,6 +516,40 @@ for my $case (
 	}
 }
 
+# ---- message: the same through all engines and the policy
+
+{
+	my @args = ('message', @zone, '--now', $now, '--identifier', 'mx.example.jp', '--ip', '192.0.2.1', '--helo', 'x.example', '--json');
+	my $m = message($body, sign(\@fields, $body, @h), @fields);
+	my %text = (CRLF => $m, LF => $m =~ s/\r\n/\n/gr, mbox => "From a\n$m" =~ s/\r\n/\n/gr);
+	for (sort keys %text) {
+		my ($code, $text) = check(\$text{$_}, @args, '-');
+		my $r = eval { decode_json($text) } || {};
+		is $code, 0, "message: $_";
+		like $r->{authentication_results}, qr/dkim=pass \(2048-bit key\)\s+header\.d=example\.org/, '... its signature is good';
+		like $r->{log}, qr/ dkim=pass dkim_count=1 /, '... in the log, too';
+	}
+	my $large = "$body" x 20_000;
+	my ($code, $text) = check(\message($large, sign(\@fields, $large, @h), @fields), @args, '-');
+	like $text, qr/dkim=pass/, 'a body longer than one read';
+	my @early = grep { $_->[0] ne 'Received' } @fields;
+	($code, $text) = check(\(message('', sign(\@early, "no field\r\n", @h), @early) =~ s/\r\n\z/no field\r\n/r), @args, '-');
+	like $text, qr/dkim=pass/, 'a body that begins without an empty line';
+	($code, $text) = check(\message("x$body", sign(\@fields, $body, @h), @fields), @args, '-');
+	like $text, qr/dkim=fail \(body hash did not verify/, 'a changed body';
+	spew("$dir/off.conf", "dkim.auth: no\n");
+	($code, $text) = check(\$m, @args, '--config', "$dir/off.conf", '-');
+	unlike $text, qr/dkim=pass/, 'dkim.auth: no';
+	spew("$dir/long.eml", $m);
+	my $head = index($m, "\r\n\r\n") + 4;
+	for ([0, 0], [1, 65]) {
+		truncate "$dir/long.eml", $head + (256 << 20) + $_->[0] or die $!;
+		($code, $text) = check(@args, "$dir/long.eml");
+		is $code, $_->[1], "a body of 256 MiB and $_->[0]";
+	}
+	unlink "$dir/long.eml";
+}
+
 # ---- hostile files
 
 {

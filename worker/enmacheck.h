@@ -13,12 +13,14 @@
 #define ENMA_WORKER_ENMACHECK_H
 
 #include "common/conf/snapshot.h"
+#include "worker/mechanisms.h"
 #include "worker/message.h"
 #include "worker/policy.h"
 
 enum {
 	CHECK_STEPS_MAX = 100000,       /* of one trace */
 	CHECK_HEADER_MAX = 64 * MIB,    /* bytes of a message's header that are read */
+	CHECK_BODY_MAX = 256 * MIB,     /* bytes of its body */
 	CHECK_OUTPUT_MAX = 256 * MIB,
 	CHECK_HOST_MAX = 256,
 };
@@ -69,6 +71,7 @@ struct check_header {
 	size_t n, room;
 	size_t ignored;                 /* lines in front that belong to no field */
 	bool is_cut;                    /* longer than CHECK_HEADER_MAX */
+	struct buf body;                /* lines end in CRLF, unless the file mixes them; empty when nobody wants it */
 };
 
 /* ---- one run ---- */
@@ -81,6 +84,7 @@ struct check {
 	struct dns_source *source, *loop;
 	struct authres_ids *ids;
 	struct ip_set *exclusions;
+	struct mechanisms mechanisms;
 	struct message_pool *pool;
 	struct message *message;
 	struct check_trace mailfrom_trace, helo_trace;

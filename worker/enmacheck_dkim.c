@@ -17,22 +17,10 @@ enum { NAMES_LOOKED_AT = 200 };         /* of h= */
 
 /* ---- options ---- */
 
+/* Without what is only policy. */
 static void
-fill_options(const struct conf *conf, struct arena *a, struct dkim_options *strict, struct dkim_options *lax)
+fill_lax(struct dkim_options *lax)
 {
-	const struct conf_list *fields = &conf->dkim_must_be_signed;
-	struct span *names = arena_array(a, struct span, fields->n + 1);
-
-	for (size_t i = 0; i < fields->n && names != NULL; i++)
-		names[i] = span_cstr(fields->v[i]);
-	*strict = (struct dkim_options){
-		.limit = conf->dkim_signheader_limit > 0 ? (unsigned)conf->dkim_signheader_limit : DKIM_LIMIT_MAX,
-		.min_rsa_bits = (unsigned)conf->dkim_min_rsa_bits, .accept_sha1 = conf->dkim_accept_sha1,
-		.accept_expired = conf->dkim_accept_expired_signature, .accept_future = conf->dkim_accept_future_signature,
-		.clock_skew_s = conf->dkim_clock_skew, .l_tag = conf->dkim_l_tag == CONF_L_ACCEPT ? DKIM_L_ACCEPT : DKIM_L_POLICY,
-		.rfc4871_compatible = conf->dkim_rfc4871_compatible, .must_be_signed = names, .must_be_signed_count = names != NULL ? fields->n : 0,
-	};
-	*lax = *strict;
 	lax->limit = DKIM_LIMIT_MAX;
 	lax->min_rsa_bits = CRYPTO_RSA_BITS_MIN;
 	lax->accept_sha1 = lax->accept_expired = lax->accept_future = true;
@@ -269,14 +257,15 @@ look_at_mail(struct check_dkim *x)
 
 /* RC_LIMIT: the arena's ceiling. */
 static enum rc
-create(struct check *c, struct dkim_options *strict, struct dkim_options *lax)
+create(struct check *c, struct dkim_options *lax)
 {
 	struct check_dkim *x = c->dkim;
 	struct span *authors = NULL;
 	size_t author_count = find_authors(x, &authors);
 
-	fill_options(check_conf(c), &x->arena, strict, lax);
-	x->strict = dkim_create(&x->arena, strict, &x->mail.header, authors, author_count);
+	*lax = c->mechanisms.dkim;
+	fill_lax(lax);
+	x->strict = dkim_create(&x->arena, &c->mechanisms.dkim, &x->mail.header, authors, author_count);
 	x->lax = dkim_create(&x->arena, lax, &x->mail.header, authors, author_count);
 	if (x->strict == NULL || x->lax == NULL)
 		return RC_LIMIT;
@@ -291,7 +280,7 @@ int
 check_dkim(struct check *c)
 {
 	struct check_dkim *x = c->dkim = xcalloc(1, sizeof *x);
-	struct dkim_options strict, lax;
+	struct dkim_options lax;
 	struct dkim_show show = { .header = show_header, .body = show_body, .arg = x };
 	int code, closed;
 
@@ -303,7 +292,7 @@ check_dkim(struct check *c)
 	code = mail_read(&x->mail, c->args->file, &x->arena);
 	if (code != EX_OK)
 		return code;
-	if (create(c, &strict, &lax) != RC_OK) {
+	if (create(c, &lax) != RC_OK) {
 		fprintf(stderr, "enmacheck: %s: the message is too large\n", c->args->file);
 		return EX_DATAERR;
 	}
