@@ -284,11 +284,23 @@ run_adsp(struct eval *e)
 
 /* ---- all together ---- */
 
+static void
+read_domainkeys(struct eval *e)
+{
+	struct domainkeys_outcome *out = &e->verdict.domainkeys;
+
+	*out = *domainkeys_outcome(e->domainkeys);
+	/* What was left out may have been a signature. */
+	if (out->result == DOMAINKEYS_NONE && e->headers->is_incomplete) {
+		out->result = DOMAINKEYS_TEMPERROR;
+		out->reason = DOMAINKEYS_R_INCOMPLETE;
+	}
+}
+
 enum rc
 eval_message_run(struct eval *e)
 {
 	const struct eval_options *o = e->options;
-	struct verdict *v = &e->verdict;
 
 	if (!eval_needs_header(e))
 		return RC_OK;
@@ -298,7 +310,7 @@ eval_message_run(struct eval *e)
 		e->dkim_done = dkim_run(e->dkim, &e->questions, e->facts->now_s) == RC_OK;
 	if (o->domainkeys != NULL && !e->domainkeys_done) {
 		e->domainkeys_done = domainkeys_run(e->domainkeys, &e->questions) == RC_OK;
-		v->domainkeys = *domainkeys_outcome(e->domainkeys);
+		read_domainkeys(e);
 	}
 	if (wants_adsp(e) && !e->adsp_done)
 		e->adsp_done = run_adsp(e) == RC_OK;
