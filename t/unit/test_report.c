@@ -74,6 +74,60 @@ test_kv(void **state)
 	    "ar_removed=0 action=tempfail/limit reply=\"451 4.3.0 Try again later\" total=0ms cfg=0 " NO_KV "\n");
 }
 
+/* Signatures: kv, JSON, ENMA's; what a sender writes stays a value. */
+static void
+test_signatures(void **state)
+{
+	struct dkim_signature many[40] = {
+		{ .result = DKIM_PASS, .reason = DKIM_R_GOOD, .d = SPAN("example.org"), .s = SPAN("sel"), .a = SPAN("rsa-sha256"),
+		    .i = SPAN("\"a b dkim2=pass\"@example.org"), .key_bits = 2048, .is_testing = true },
+		{ .result = DKIM_PERMERROR, .reason = DKIM_R_SYNTAX, .detail = SPAN("b=") },
+	};
+	struct verdict_author author = { .domain = SPAN("example.org"), .written = SPAN("Example.org"), .local = SPAN("a") };
+	struct verdict v = {
+		.authors = &author, .author_count = 1, .from = FROM_GOOD, .is_dkim_evaluated = true, .dkim = many, .dkim_count = 2, .dkim_total = 2,
+		.is_adsp_evaluated = true, .adsp = { .result = ADSP_DISCARD, .reason = ADSP_R_DISCARDABLE },
+	};
+	struct report r = plain(&v);
+	char long_name[300];
+	struct buf b = buf_heap(32 * KIB);
+
+	(void)state;
+	report_print(&b, CONF_LOG_KV, &r);
+	assert_non_null(strstr(buf_text(&b).p, " from=example.org "));
+	assert_non_null(strstr(buf_text(&b).p, " cfg=7 dkim=pass dkim_count=2 domainkeys=- domainkeys_d=- domainkeys_why=- adsp=discard "
+	    "adsp_why=\"domain signs all mail and wants other mail discarded\" atps=- dkim1=pass dkim1_d=example.org dkim1_s=sel "
+	    "dkim1_a=rsa-sha256 dkim1_i=\"\\x22a b dkim2=pass\\x22@example.org\" dkim1_bits=2048 dkim1_testing=yes dkim1_why=\"good signature\" "
+	    "dkim2=permerror dkim2_d=- dkim2_s=- dkim2_a=- dkim2_i=- dkim2_bits=0 dkim2_testing=no dkim2_why=\"syntax error in signature: b=\"\n"));
+	buf_clear(&b);
+	report_print(&b, CONF_LOG_ENMA, &r);
+	assert_non_null(strstr(buf_text(&b).p, "[4Xq1abc] [DKIM-auth] domain=-, selector=-, algorithm=-, identity=-, bits=0, testing=no, "
+	    "score=permerror, why=syntax error in signature: b=\n[4Xq1abc] [DKIM-ADSP-auth] from=example.org, score=discard\n"));
+	/* More than a line holds: the line ends well, and says how many are not in it. */
+	memset(long_name, 'x', sizeof long_name);
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct dkim_signature){ .d = span_of(long_name, sizeof long_name), .i = span_of(long_name, sizeof long_name) };
+	v.dkim_count = v.dkim_total = ARRAY_LEN(many);
+	for (enum conf_log_style style = CONF_LOG_KV; style <= CONF_LOG_JSON; style++) {
+		buf_clear(&b);
+		report_print(&b, style, &r);
+		assert_true(buf_ok(&b));
+		if (style == CONF_LOG_ENMA)
+			continue;
+		assert_in_range(buf_text(&b).n, 6 * KIB, LOG_LINE_MAX - 256);
+		assert_non_null(strstr(buf_text(&b).p, "dkim_left_out"));
+		if (style == CONF_LOG_JSON) {
+			json_t *j = json_loadb(buf_text(&b).p, buf_text(&b).n, 0, NULL);
+
+			assert_non_null(j);
+			assert_int_equal(json_array_size(json_object_get(j, "dkim_signatures")) +
+			    (size_t)json_integer_value(json_object_get(j, "dkim_left_out")), ARRAY_LEN(many));
+			json_decref(j);
+		}
+	}
+	buf_fini(&b);
+}
+
 static void
 test_kv_values(void **state)
 {
@@ -384,7 +438,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kv),
-		cmocka_unit_test(test_kv_values),
+		cmocka_unit_test(test_signatures), cmocka_unit_test(test_kv_values),
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_client_name),
 		cmocka_unit_test(test_enma),
