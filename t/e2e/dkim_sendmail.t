@@ -1,0 +1,11 @@
+# Messages signed by other programs, through a real Sendmail with enma behind it.
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::More;
+use Enma::SignedCases;
+
+my $w = Enma::SignedCases->new(mta => 'Enma::MTA::Sendmail', socket => 'unix');
+$w->run_all;
+
+done_testing;
