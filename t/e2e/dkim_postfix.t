@@ -5,7 +5,10 @@ use lib 't/lib';
 use Test::More;
 use Enma::SignedCases;
 
-my $w = Enma::SignedCases->new(mta => 'Enma::MTA::Postfix');
+my $w = Enma::SignedCases->new(mta => 'Enma::MTA::Postfix',
+	relayed => {
+		'lines of 1,500 to 5,000 bytes' => [qr/./, 'body hash did not verify'],
+	});
 $w->run_all;
 
 done_testing;
