@@ -1,6 +1,6 @@
 # Enma::SignedCases - signed messages through an MTA with enma behind it, for t/e2e/dkim_*.t.
 #
-#	my $w = Enma::SignedCases->new(mta => 'Enma::MTA::Postfix', socket => 'inet', taken => {...}, relayed => {...});
+#	my $w = Enma::SignedCases->new(mta => 'Enma::MTA::Postfix', socket => 'inet', service => NAME, taken => {...}, relayed => {...});
 #	$w->run_all;
 #
 # An Enma::Cases with keys published for signed.example.  Every signature must pass but where the MTA itself changes the
@@ -86,16 +86,19 @@ sub new {
 	skip_all($why) if $why;
 	my $signer = Enma::Signer->new(domain => DOMAIN);
 	my %change = map { $_ => delete $o{$_} || {} } qw(taken relayed);
-	my $proxy;
+	my ($proxy, $service) = (undef, delete $o{service});
 	my $self = Enma::Cases::new($class, %o, zone => $signer->zone, conf => ['dkim.signheader_limit' => 20],
 		services => sub {
 			my ($w) = @_;
 			$proxy = Enma::MilterProxy->new(to => $w->{unix});
-			return { traced => $o{mta}->name eq 'Postfix' ? { smtpd_milters => $proxy->address } : { milter => $proxy->address } };
+			return { traced => { milter => $proxy->address } } if $o{mta}->name ne 'Postfix';
+			# "remote": clients that claim an address by XCLIENT are still this host's to the rewriting of headers.
+			return { traced => { smtpd_milters => $proxy->address }, remote => { local_header_rewrite_clients => '' } };
 		});
 	$self->{signer} = $signer;
 	$self->{has} = { map { $_ => Enma::Signer->has($_) } qw(python opendkim) };
 	$self->{proxy} = $proxy;
+	$self->{service} = $service;
 	$self->{change} = \%change;
 	return $self;
 }
@@ -209,7 +212,7 @@ sub expected {
 sub all_are {
 	my ($self, @rows) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $client = $self->open_client;
+	my $client = $self->open_client(service => $self->{service});
 	my @to;
 	for my $row (@rows) {
 		push @to, $self->new_recipient;
