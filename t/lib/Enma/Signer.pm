@@ -22,7 +22,7 @@ use MIME::Base64 qw(encode_base64);
 
 use Enma::AuthRes qw(fields);
 use Enma::MilterClient;
-use Enma::Proc qw(spawn is_alive run_command wait_until work_dir slurp spew);
+use Enma::Proc qw(at_end spawn is_alive run_command wait_until work_dir slurp spew);
 
 use constant {
 	CLIENT  => '192.0.2.1',		# whom OpenDKIM signs for
@@ -128,6 +128,7 @@ sub start_opendkim {
 		"Canonicalization $o{c}", 'InternalHosts ' . CLIENT, 'RequireSafeKeys no', @{ $o{conf} || [] });
 	my $program = opendkim_command();
 	my $pid = spawn(cmd => [$program->{cmd}, '-f', '-x', "$base/conf"], env => $program->{env}, log => "$base/log");
+	at_end(sub { Enma::Proc::stop($pid, signal => 'KILL') });	# asked politely it takes 5 s
 	wait_until(20, sub { -S "$base/socket" || !is_alive($pid) }, 'OpenDKIM does not start');
 	die 'OpenDKIM: ', slurp("$base/log") if !is_alive($pid);
 	return { pid => $pid, address => "unix:$base/socket", log => "$base/log" };
