@@ -63,7 +63,7 @@ ENMA_SRC   := $(sort $(filter-out master/enmactl%,$(wildcard master/*.c)) \
                      $(filter-out worker/enmacheck%,$(wildcard worker/*.c)))
 CTL_SRC    := $(sort $(wildcard master/enmactl*.c))
 # enmacheck runs the worker's own policy and printing, without a milter.
-CHECK_SRC  := $(sort $(wildcard worker/enmacheck*.c) $(wildcard $(patsubst %,worker/%.c,policy report message resolver results exclusion)))
+CHECK_SRC  := $(sort $(wildcard worker/enmacheck*.c) $(wildcard $(patsubst %,worker/%.c,policy report message resolver results exclusion mechanisms)))
 UNIT       := $(patsubst t/unit/%.c,$(B)/t/%,$(sort $(wildcard t/unit/test_*.c)))
 TOOLS      := $(patsubst t/tools/%.c,$(B)/t/%,$(sort $(wildcard t/tools/*.c)))
 FUZZ       := $(patsubst t/fuzz/%.c,$(B)/t/%,$(sort $(wildcard t/fuzz/fuzz_*.c)))

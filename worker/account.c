@@ -8,12 +8,18 @@
 #include "common/base/log.h"
 #include "worker/report.h"
 
-enum { LOG_TEXT_MAX = 32 * KIB };       /* all lines of one message */
+enum { LOG_TEXT_MAX = 256 * KIB };       /* all lines of one message */
 
 _Static_assert(BOARD_SPF_PERMERROR - BOARD_SPF_NONE == SPF_PERMERROR - SPF_NONE
     && BOARD_SPF_SOFTFAIL - BOARD_SPF_NONE == SPF_SOFTFAIL - SPF_NONE, "counters in the order of enum spf_result");
 _Static_assert(BOARD_HELO_PERMERROR - BOARD_HELO_NONE == SPF_PERMERROR - SPF_NONE
     && BOARD_HELO_SOFTFAIL - BOARD_HELO_NONE == SPF_SOFTFAIL - SPF_NONE, "counters in the order of enum spf_result");
+_Static_assert(BOARD_DKIM_PERMERROR - BOARD_DKIM_NONE == DKIM_PERMERROR - DKIM_NONE
+    && BOARD_DKIM_POLICY - BOARD_DKIM_NONE == DKIM_POLICY - DKIM_NONE, "counters in the order of enum dkim_result");
+_Static_assert(BOARD_DOMAINKEYS_PERMERROR - BOARD_DOMAINKEYS_NONE == DOMAINKEYS_PERMERROR - DOMAINKEYS_NONE
+    && BOARD_DOMAINKEYS_POLICY - BOARD_DOMAINKEYS_NONE == DOMAINKEYS_POLICY - DOMAINKEYS_NONE, "counters in the order of enum domainkeys_result");
+_Static_assert(BOARD_ADSP_PERMERROR - BOARD_ADSP_NONE == ADSP_PERMERROR - ADSP_NONE
+    && BOARD_ADSP_DISCARD - BOARD_ADSP_NONE == ADSP_DISCARD - ADSP_NONE, "counters in the order of enum adsp_result");
 _Static_assert(BOARD_ACTION_TEMPFAIL - BOARD_ACTION_ACCEPT == ACTION_TEMPFAIL - ACTION_ACCEPT
     && BOARD_ACTION_REJECT - BOARD_ACTION_ACCEPT == ACTION_REJECT - ACTION_ACCEPT, "counters in the order of enum action_kind");
 
@@ -32,6 +38,24 @@ count_dns(const struct session_env *env, const struct message *m)
 		board_record_us(env->board, BOARD_H_DNS_WAIT, stats.wait_us);
 }
 
+/* The entry that stands for those over the limit is no result of its own. */
+static void
+count_dkim(struct board *board, const struct verdict *v)
+{
+	size_t over = 0;
+
+	for (size_t i = 0; i < v->dkim_count; i++) {
+		if (v->dkim[i].reason == DKIM_R_TOO_MANY)
+			over = v->dkim_total - (v->dkim_count - 1);
+		else
+			board_add(board, (enum board_counter)(BOARD_DKIM_NONE + v->dkim[i].result), 1);
+	}
+	if (v->dkim_count == 0)
+		board_add(board, (enum board_counter)(BOARD_DKIM_NONE + verdict_dkim_summary(v)), 1);
+	board_add(board, BOARD_DKIM_SIGNATURES, v->dkim_total);
+	board_add(board, BOARD_DKIM_OVER_LIMIT, over);
+}
+
 static void
 count_verdict(struct board *board, const struct verdict *v)
 {
@@ -41,6 +65,12 @@ count_verdict(struct board *board, const struct verdict *v)
 		board_add(board, (enum board_counter)(BOARD_SPF_NONE + v->mailfrom.outcome.result), 1);
 	if (v->helo.is_evaluated)
 		board_add(board, (enum board_counter)(BOARD_HELO_NONE + v->helo.outcome.result), 1);
+	if (v->is_dkim_evaluated)
+		count_dkim(board, v);
+	if (v->is_domainkeys_evaluated)
+		board_add(board, (enum board_counter)(BOARD_DOMAINKEYS_NONE + v->domainkeys.result), 1);
+	if (v->is_adsp_evaluated)
+		board_add(board, (enum board_counter)(BOARD_ADSP_NONE + v->adsp.result), 1);
 }
 
 static void

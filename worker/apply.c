@@ -5,7 +5,6 @@
 #include "common/base/log.h"
 
 enum {
-	ITEMS_MAX = 8,                  /* of verdict_items() */
 	RECEIVED_SPF_MAX = 4 * KIB,
 };
 
@@ -38,9 +37,12 @@ static bool
 insert_authres(const struct session_env *env, const struct mta *mta, struct message *m, const struct verdict *v)
 {
 	struct buf b = buf_in(&m->arena, AUTHRES_FIELD_MAX);
-	struct authres_item items[ITEMS_MAX];
-	size_t n = verdict_items(v, env->conf->authresult_spf_hardfail, &m->arena, items, ITEMS_MAX);
+	size_t room = verdict_item_room(v), n;
+	struct authres_item *items = arena_array(&m->arena, struct authres_item, room);
 
+	if (items == NULL)
+		return false;
+	n = verdict_items(v, env->conf->authresult_spf_hardfail, &m->arena, items, room);
 	if (authres_print(&b, env->identifier, items, n) != RC_OK)
 		return false;
 	return insert(mta, "Authentication-Results", &b);

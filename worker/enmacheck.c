@@ -13,9 +13,12 @@
 static const char help[] =
     "usage: enmacheck spf --ip ADDRESS [--helo NAME] [--from ADDRESS] [options]\n"
     "       enmacheck message --ip ADDRESS [--helo NAME] [--from ADDRESS] [options] FILE | -\n"
+    "       enmacheck dkim [--show-canon] [--canon-dir DIR] [options] FILE | -\n"
+    "       enmacheck key [options] SELECTOR DOMAIN\n"
     "       enmacheck -h | -V\n"
     "\n"
-    "spf checks a client against MAIL FROM and HELO, message runs a message file through enma's engines and policy.\n"
+    "spf checks a client against MAIL FROM and HELO, message runs a message file through enma's engines and policy,\n"
+    "dkim explains each DKIM signature of a message file, key examines a published key.\n"
     "\n"
     "  --ip ADDRESS          the SMTP client\n"
     "  --helo NAME           what it says in HELO or EHLO\n"
@@ -27,12 +30,15 @@ static const char help[] =
     "  --identifier ID       authserv-id of the field that is written\n"
     "  --now SECONDS         the time, since 1970\n"
     "  --explain             show each term, each question with its answer, and timings\n"
+    "  --show-canon          show what was hashed (dkim)\n"
+    "  --canon-dir DIR       write what was hashed into files (dkim)\n"
     "  --json                print one JSON object\n"
     "  -h, --help            show this text\n"
     "  -V, --version         show the version\n";
 
 enum {
 	OPT_IP = 256, OPT_HELO, OPT_FROM, OPT_RCPT, OPT_RESOLVER, OPT_ZONE, OPT_CONFIG, OPT_IDENTIFIER, OPT_NOW, OPT_EXPLAIN, OPT_JSON,
+	OPT_SHOW_CANON, OPT_CANON_DIR,
 };
 
 static const struct option options[] = {
@@ -46,6 +52,8 @@ static const struct option options[] = {
 	{ "identifier", required_argument, NULL, OPT_IDENTIFIER },
 	{ "now", required_argument, NULL, OPT_NOW },
 	{ "explain", no_argument, NULL, OPT_EXPLAIN },
+	{ "show-canon", no_argument, NULL, OPT_SHOW_CANON },
+	{ "canon-dir", required_argument, NULL, OPT_CANON_DIR },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -86,6 +94,8 @@ take_option(int opt, const char *value, struct check_args *args)
 	case OPT_CONFIG:        args->config = value; break;
 	case OPT_IDENTIFIER:    args->identifier = value; break;
 	case OPT_EXPLAIN:       args->wants_trace = true; break;
+	case OPT_SHOW_CANON:    args->wants_canon = true; break;
+	case OPT_CANON_DIR:     args->canon_dir = value; break;
 	case OPT_JSON:          args->wants_json = true; break;
 	case OPT_IP:
 		if (ip_parse(span_cstr(value), &args->client) != RC_OK)
@@ -108,19 +118,53 @@ take_option(int opt, const char *value, struct check_args *args)
 	return -1;
 }
 
+static const char *
+check_file(int rest)
+{
+	if (rest == 1)
+		return NULL;
+	return rest < 1 ? "a message file is missing (\"-\" for standard input)" : "more than one message file";
+}
+
 /* What is missing or too much; NULL: all is well. */
 static const char *
-check_args(const struct check_args *args, int rest)
+check_identity_args(const struct check_args *args, int rest)
 {
 	if (!args->client.is_set)
 		return "--ip is missing";
 	if (args->from == NULL && args->helo == NULL)
 		return "--from or --helo is missing";
-	if (args->is_message && rest != 1)
-		return rest == 0 ? "a message file is missing (\"-\" for standard input)" : "more than one message file";
-	if (!args->is_message && rest != 0)
-		return "\"spf\" takes no file";
-	return NULL;
+	if (args->command == CHECK_MESSAGE)
+		return check_file(rest);
+	return rest != 0 ? "\"spf\" takes no file" : NULL;
+}
+
+static const char *
+check_args(const struct check_args *args, int rest)
+{
+	if (args->command != CHECK_DKIM && (args->wants_canon || args->canon_dir != NULL))
+		return "--show-canon and --canon-dir are for \"dkim\"";
+	if (args->command == CHECK_SPF || args->command == CHECK_MESSAGE)
+		return check_identity_args(args, rest);
+	if (args->client.is_set || args->from != NULL || args->helo != NULL)
+		return "--ip, --from and --helo are for \"spf\" and \"message\"";
+	if (args->command == CHECK_DKIM)
+		return check_file(rest);
+	return rest != 2 ? "\"key\" takes a selector and a domain" : NULL;
+}
+
+static bool
+parse_command(const char *text, struct check_args *args)
+{
+	static const char *const names[] = { [CHECK_SPF] = "spf", [CHECK_MESSAGE] = "message", [CHECK_DKIM] = "dkim", [CHECK_KEY] = "key" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			args->command = (enum check_command)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* -1: *args is complete; otherwise the exit code. */
@@ -131,15 +175,14 @@ parse_args(int argc, char **argv, struct check_args *args)
 	int opt, code;
 
 	if (argc >= 2 && argv[1][0] != '-') {
-		args->is_message = strcmp(argv[1], "message") == 0;
-		if (!args->is_message && strcmp(argv[1], "spf") != 0)
-			return usage_error("the command is \"spf\" or \"message\"");
+		if (!parse_command(argv[1], args))
+			return usage_error("the command is \"spf\", \"message\", \"dkim\" or \"key\"");
 		argv[1] = argv[0];              /* getopt's name for us */
 		argc--;
 		argv++;
 	} else if (argc < 2 || (strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "-V") != 0 && strcmp(argv[1], "--help") != 0 &&
 	    strcmp(argv[1], "--version") != 0)) {
-		return usage_error("the first argument is \"spf\" or \"message\"");
+		return usage_error("the first argument is \"spf\", \"message\", \"dkim\" or \"key\"");
 	}
 	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		code = take_option(opt, optarg, args);
@@ -150,7 +193,37 @@ parse_args(int argc, char **argv, struct check_args *args)
 	if (wrong != NULL)
 		return usage_error(wrong);
 	args->file = argv[optind];
+	if (args->command == CHECK_KEY) {
+		args->selector = argv[optind];
+		args->domain = argv[optind + 1];
+	}
 	return -1;
+}
+
+/* What each command prints and ends with. */
+static const struct {
+	void (*text)(const struct check *c, struct buf *b);
+	void (*json)(const struct check *c, struct buf *b);
+	int (*code)(const struct check *c);     /* NULL: EX_OK */
+} printers[] = {
+	[CHECK_SPF] = { check_print_text, check_print_json, NULL },
+	[CHECK_MESSAGE] = { check_print_text, check_print_json, NULL },
+	[CHECK_DKIM] = { check_print_dkim_text, check_print_dkim_json, NULL },
+	[CHECK_KEY] = { check_print_key_text, check_print_key_json, check_key_code },
+};
+
+static int
+work(struct check *c)
+{
+	int code = EX_OK;
+
+	if (c->args->command == CHECK_DKIM)
+		return check_dkim(c);
+	if (c->args->command == CHECK_KEY)
+		return check_key(c);
+	if (c->args->command == CHECK_MESSAGE)
+		code = check_read_message(c);
+	return code == EX_OK ? check_evaluate(c) : code;
 }
 
 static int
@@ -158,12 +231,13 @@ print(const struct check *c)
 {
 	struct buf b = buf_heap(CHECK_OUTPUT_MAX);
 	struct span text;
-	int code = EX_OK;
+	enum check_command command = c->args->command;
+	int code = printers[command].code != NULL ? printers[command].code(c) : EX_OK;
 
 	if (c->args->wants_json)
-		check_print_json(c, &b);
+		printers[command].json(c, &b);
 	else
-		check_print_text(c, &b);
+		printers[command].text(c, &b);
 	if (buf_done(&b, &text) != RC_OK || fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0) {
 		fprintf(stderr, "enmacheck: cannot write the result: %s\n", strerror(errno));
 		code = EX_IOERR;
@@ -182,10 +256,8 @@ main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	code = check_setup(&c, &args);
-	if (code == EX_OK && args.is_message)
-		code = check_read_message(&c);
 	if (code == EX_OK)
-		code = check_evaluate(&c);
+		code = work(&c);
 	if (code == EX_OK)
 		code = print(&c);
 	check_fini(&c);

@@ -5,29 +5,37 @@
  *	enmacheck_run.c         settings, resolver, evaluation, trace
  *	enmacheck_text.c        output for people
  *	enmacheck_message.c     reading a message file
- *	enmacheck_json.c        output for programs (the one door to jansson)
+ *	enmacheck_json.c        output for programs
+ *
+ * The parts of the commands dkim and key are told in enmacheck_dkim.h.
  */
 #ifndef ENMA_WORKER_ENMACHECK_H
 #define ENMA_WORKER_ENMACHECK_H
 
 #include "common/conf/snapshot.h"
+#include "worker/mechanisms.h"
 #include "worker/message.h"
 #include "worker/policy.h"
 
 enum {
 	CHECK_STEPS_MAX = 100000,       /* of one trace */
 	CHECK_HEADER_MAX = 64 * MIB,    /* bytes of a message's header that are read */
+	CHECK_BODY_MAX = 256 * MIB,     /* bytes of its body */
 	CHECK_OUTPUT_MAX = 256 * MIB,
 	CHECK_HOST_MAX = 256,
 };
 
+enum check_command { CHECK_SPF, CHECK_MESSAGE, CHECK_DKIM, CHECK_KEY };
+
 struct check_args {
-	bool is_message;                /* "message", else "spf" */
+	enum check_command command;
 	struct ip client;
 	const char *helo, *from;        /* NULL: not given */
 	const char *resolver, *zone, *identifier, *config;
 	const char *file;               /* "-": standard input */
-	bool wants_trace, wants_json;
+	const char *selector, *domain;  /* key */
+	const char *canon_dir;          /* NULL: none */
+	bool wants_trace, wants_json, wants_canon;
 	bool has_now;
 	int64_t now_s;
 };
@@ -63,6 +71,7 @@ struct check_header {
 	size_t n, room;
 	size_t ignored;                 /* lines in front that belong to no field */
 	bool is_cut;                    /* longer than CHECK_HEADER_MAX */
+	struct buf body;                /* lines end in CRLF, unless the file mixes them; empty when nobody wants it */
 };
 
 /* ---- one run ---- */
@@ -75,6 +84,7 @@ struct check {
 	struct dns_source *source, *loop;
 	struct authres_ids *ids;
 	struct ip_set *exclusions;
+	struct mechanisms mechanisms;
 	struct message_pool *pool;
 	struct message *message;
 	struct check_trace mailfrom_trace, helo_trace;
@@ -89,6 +99,8 @@ struct check {
 	struct span authres, received_spf;      /* values to insert; absent: none */
 	unsigned removed;
 	struct check_header header;
+	struct check_dkim *dkim;        /* enmacheck_dkim.h */
+	struct check_key *key;
 };
 
 /* The settings in force. */
@@ -99,6 +111,16 @@ NODISCARD int check_setup(struct check *c, const struct check_args *args);
 NODISCARD int check_read_message(struct check *c);      /* enmacheck_message.c */
 NODISCARD int check_evaluate(struct check *c);
 void check_fini(struct check *c);
+
+NODISCARD int check_dkim(struct check *c);
+NODISCARD int check_key(struct check *c);
+int check_key_code(const struct check *c);              /* the exit code when all was printed */
+void check_dkim_fini(struct check *c);
+void check_key_fini(struct check *c);
+void check_print_dkim_text(const struct check *c, struct buf *b);
+void check_print_dkim_json(const struct check *c, struct buf *b);
+void check_print_key_text(const struct check *c, struct buf *b);
+void check_print_key_json(const struct check *c, struct buf *b);
 
 void check_print_text(const struct check *c, struct buf *b);
 void check_print_json(const struct check *c, struct buf *b);

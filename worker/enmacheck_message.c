@@ -1,5 +1,5 @@
 /*
- * enmacheck_message - the header of a message file, as an MTA would hand it to a milter; see enmacheck.h.
+ * enmacheck_message - a message file as an MTA would hand it to a milter: its header, and its body if some mechanism wants it; see enmacheck.h.
  *
  * LF or CRLF; an mbox line "From " in front is skipped.  The header ends at the first empty line, or at a line that is neither a
  * field nor its continuation, as MTAs see it.
@@ -31,7 +31,7 @@ has_header_end(struct span s)
 	return memmem(s.p, s.n, "\n\n", 2) != NULL || memmem(s.p, s.n, "\n\r\n", 3) != NULL;
 }
 
-/* Reads until the header is over; the body does not matter. */
+/* Reads until the header is over, perhaps with a part of the body. */
 static int
 read_header(int fd, struct check_header *h, size_t *n_out)
 {
@@ -58,21 +58,6 @@ read_header(int fd, struct check_header *h, size_t *n_out)
 	return got < 0 ? errno : 0;
 }
 
-static int
-load(const char *file, struct check_header *h, size_t *n_out)
-{
-	bool is_stdin = strcmp(file, "-") == 0;
-	int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int error;
-
-	if (fd < 0)
-		return complain(file, strerror(errno));
-	error = read_header(fd, h, n_out);
-	if (!is_stdin)
-		close(fd);
-	return error == 0 ? EX_OK : complain(file, strerror(error));
-}
-
 /* name ":" - the name is printable ASCII, blanks may stand before the colon (and are no part of it, RFC 5322 section 4.5). */
 static bool
 is_field_start(struct span line, size_t *colon_out)
@@ -88,6 +73,73 @@ is_field_start(struct span line, size_t *colon_out)
 			return false;
 	*colon_out = colon;
 	return n > 0;
+}
+
+/* What stands behind the line that ends the header: behind an empty line, or from a line on that is no field. */
+static struct span
+rest_behind_header(struct span rest)
+{
+	struct span here = rest, line;
+	size_t colon;
+	bool is_first = true, has_field = false;
+
+	while (span_split(&rest, '\n', &line)) {
+		bool is_fold = has_field && line.n > 0 && ascii_is_wsp((unsigned char)line.p[0]);
+
+		if (line.n == 0 || span_eq(line, SPAN("\r")))
+			return rest;
+		if (!(is_first && span_starts(line, SPAN("From "))) && !is_fold) {
+			if (!is_field_start(line, &colon) || ascii_is_wsp((unsigned char)line.p[0]))
+				return here;
+			has_field = true;
+		}
+		is_first = false;
+		here = rest;
+	}
+	return SPAN_NULL;
+}
+
+/* What is left of the file.  0 or errno. */
+static int
+read_body(int fd, struct check_header *h)
+{
+	char *chunk = xmalloc(CHUNK);
+	ssize_t got = 1;
+
+	while (got != 0 && buf_ok(&h->body)) {
+		got = read(fd, chunk, CHUNK);
+		if (got < 0 && errno != EINTR)
+			break;
+		if (got > 0)
+			buf_span(&h->body, span_of(chunk, (size_t)got));
+	}
+	free(chunk);
+	if (!buf_ok(&h->body))
+		return EFBIG;
+	return got < 0 && errno != EINTR ? errno : 0;
+}
+
+static int
+load(const char *file, struct check_header *h, bool wants_body, size_t *n_out)
+{
+	bool is_stdin = strcmp(file, "-") == 0;
+	int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int error;
+
+	if (fd < 0)
+		return complain(file, strerror(errno));
+	error = read_header(fd, h, n_out);
+	if (error == 0 && wants_body && !h->is_cut) {
+		buf_span(&h->body, rest_behind_header(span_of(h->bytes, *n_out)));
+		error = read_body(fd, h);
+	}
+	if (!is_stdin)
+		close(fd);
+	if (error == EFBIG) {
+		complain(file, "the body is longer than 256 MiB");
+		return EX_DATAERR;
+	}
+	return error == 0 ? EX_OK : complain(file, strerror(error));
 }
 
 static void
@@ -142,16 +194,43 @@ as_c_string(struct span s)
 	return span_sub(s, 0, span_find(s, '\0'));
 }
 
+/* A file without any CRLF was stored with other line ends than the wire has. */
+static void
+lengthen_ends(struct buf *body, bool is_lf_file)
+{
+	struct span s = buf_text(body);
+	struct buf to = buf_heap(2 * (size_t)CHECK_BODY_MAX);
+
+	if (!is_lf_file || memmem(s.p, s.n, "\r\n", 2) != NULL)
+		return;
+	while (s.n > 0) {
+		size_t n = span_find(s, '\n');
+
+		buf_span(&to, span_sub(s, 0, n));
+		if (n < s.n)
+			buf_span(&to, SPAN("\r\n"));
+		s = span_from(s, n + 1);
+	}
+	buf_fini(body);
+	*body = to;
+}
+
 int
 check_read_message(struct check *c)
 {
 	struct check_header *h = &c->header;
 	struct message *m = c->message;
 	size_t n = 0;
-	int code = load(c->args->file, h, &n);
+	bool wants_body = mechanisms_want_body(&c->mechanisms.eval) && m->skip_why == NULL;
+	int code;
 
+	h->body = buf_heap(CHECK_BODY_MAX);
+	code = load(c->args->file, h, wants_body, &n);
 	if (code != EX_OK)
 		return code;
+	lengthen_ends(&h->body, n > 0 && memmem(h->bytes, n, "\r\n", 2) == NULL);
+	if (wants_body)
+		message_keep_headers(m, check_conf(c));
 	if (h->is_cut)
 		fprintf(stderr, "enmacheck: %s: only the first %d MiB of the header are looked at\n", c->args->file, CHECK_HEADER_MAX / MIB);
 	split_fields(h, span_of(h->bytes, drop_cr(h->bytes, n)));
@@ -160,6 +239,7 @@ check_read_message(struct check *c)
 		const struct message_claim *before = m->claims;
 
 		message_see_header(m, check_conf(c), c->ids, as_c_string(f->name), as_c_string(f->value));
+		message_keep_header(m, as_c_string(f->name), as_c_string(f->value), true);
 		f->is_removed = m->claims != before;
 		if (f->is_removed) {
 			f->index = m->claims->index;

@@ -20,7 +20,6 @@ enum {
 	WHY_MAX = 512,
 	TRACE_MAX = 64 * MIB,
 	REPORT_MAX = 64 * KIB,
-	ITEMS_MAX = 8,                  /* of verdict_items() */
 };
 
 /* ---- trace ---- */
@@ -222,7 +221,7 @@ fill_facts(struct check *c)
 	m->sender = span_cstr(a->from != NULL ? a->from : "<>");
 	if (path_parse(&m->arena, m->sender, &f->sender) != RC_OK)
 		m->has_internal_error = true;
-	if (a->is_message && ip_set_has(c->exclusions, &f->client))
+	if (a->command == CHECK_MESSAGE && ip_set_has(c->exclusions, &f->client))
 		m->skip_why = "excluded";
 }
 
@@ -246,6 +245,7 @@ check_setup(struct check *c, const struct check_args *args)
 	code = make_source(c);
 	if (code != EX_OK)
 		return code;
+	mechanisms_init(&c->mechanisms, check_conf(c));
 	c->pool = message_pool_create(c->source);
 	c->message = message_take(c->pool);
 	fill_facts(c);
@@ -255,6 +255,8 @@ check_setup(struct check *c, const struct check_args *args)
 void
 check_fini(struct check *c)
 {
+	check_dkim_fini(c);
+	check_key_fini(c);
 	if (c->pool != NULL)
 		message_give(c->pool, c->message);
 	message_pool_destroy(&c->pool);
@@ -262,6 +264,7 @@ check_fini(struct check *c)
 		c->source->destroy(c->source);
 	if (c->loop != NULL)
 		c->loop->destroy(c->loop);
+	mechanisms_fini(&c->mechanisms);
 	authres_ids_destroy(&c->ids);
 	ip_set_destroy(&c->exclusions);
 	snapshot_destroy(&c->snapshot);
@@ -271,6 +274,7 @@ check_fini(struct check *c)
 	trace_fini(&c->helo_trace);
 	free(c->header.v);
 	free(c->header.bytes);
+	buf_fini(&c->header.body);
 }
 
 /* ---- evaluation ---- */
@@ -287,6 +291,11 @@ run(struct check *c, const struct eval_options *options)
 	if (c->args->wants_trace) {
 		e->trace_mailfrom = &c->mailfrom_trace.hook;
 		e->trace_helo = &c->helo_trace.hook;
+	}
+	if (eval_needs_header(e)) {
+		eval_header(e, &m->header);
+		eval_body(e, buf_text(&c->header.body));
+		eval_end(e);
 	}
 	while (eval_run(e) != RC_OK) {
 		if (FAILS_CHECK(!c->has_timed_out)) {
@@ -310,9 +319,12 @@ make_fields(struct check *c)
 	const struct conf *conf = check_conf(c);
 	struct message *m = c->message;
 	struct buf authres = buf_in(&m->arena, AUTHRES_FIELD_MAX), received = buf_in(&m->arena, AUTHRES_FIELD_MAX);
-	struct authres_item items[ITEMS_MAX];
-	size_t n = verdict_items(c->verdict, conf->authresult_spf_hardfail, &m->arena, items, ITEMS_MAX);
+	size_t room = verdict_item_room(c->verdict), n;
+	struct authres_item *items = arena_array(&m->arena, struct authres_item, room);
 
+	if (items == NULL)
+		return false;
+	n = verdict_items(c->verdict, conf->authresult_spf_hardfail, &m->arena, items, room);
 	if (authres_print(&authres, c->identifier, items, n) != RC_OK)
 		return false;
 	c->authres = buf_text(&authres);
@@ -350,22 +362,21 @@ forget_edits(struct check *c)
 int
 check_evaluate(struct check *c)
 {
-	const struct conf *conf = check_conf(c);
 	struct message *m = c->message;
-	struct eval_options options = {
-		.spf = conf->spf_auth, .spf_helo = conf->spf_check_helo, .spf_explanation = conf->spf_explog,
-		.spf_void_limit = (unsigned)conf->spf_void_limit,
-	};
+	struct eval_options options = c->mechanisms.eval;
 
 	m->begun_us = clock_mono_us();
-	if (!c->args->is_message)
+	if (c->args->command != CHECK_MESSAGE) {
 		options.spf = options.spf_explanation = true;
+		options.dkim = NULL;
+		options.domainkeys = NULL;
+	}
 	if (m->skip_why == NULL && !m->has_internal_error)
 		run(c, &options);
 	if (c->verdict != NULL && !make_fields(c))
 		m->has_internal_error = true;
 	c->action = decide(c);
-	if (c->args->is_message && c->action.kind != ACTION_ACCEPT)
+	if (c->args->command == CHECK_MESSAGE && c->action.kind != ACTION_ACCEPT)
 		forget_edits(c);
 	c->elapsed_us = (uint64_t)(clock_mono_us() - m->begun_us);
 	return EX_OK;

@@ -177,7 +177,7 @@ void
 check_print_text(const struct check *c, struct buf *b)
 {
 	print_verdict(b, c);
-	if (c->args->is_message) {
+	if (c->args->command == CHECK_MESSAGE) {
 		print_message(b, c);
 	} else {
 		buf_byte(b, '\n');

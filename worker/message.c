@@ -2,6 +2,7 @@
 #include "worker/message.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "common/base/check.h"
@@ -84,6 +85,7 @@ message_give(struct message_pool *p, struct message *m)
 	/* Outstanding questions first: they borrow from the arena. */
 	lookup_abandon(m->lookup);
 	arena_reset(&m->arena);
+	m->arena.ceiling = MESSAGE_ARENA_MAX;
 	*m = (struct message){ .arena = m->arena, .lookup = m->lookup };
 	pthread_mutex_lock(&p->lock);
 	is_kept = p->spare_count < MESSAGE_POOL_KEPT;
@@ -153,4 +155,29 @@ message_see_header(struct message *m, const struct conf *conf, const struct auth
 	/* Forged fields are noted beyond the limits, too: message.on_limit may say accept. */
 	if (!note_claim(m, text, m->counts[class]))
 		m->has_lost_claims = true;
+}
+
+/* ---- the header for those who hash it -------------------------------------------------------------------- */
+
+void
+message_keep_headers(struct message *m, const struct conf *conf)
+{
+	/* A line end may come as one byte and is kept as two; the table doubles, its old halves stay with the arena. */
+	size_t text = 2 * (size_t)conf->message_max_header_bytes;
+	size_t table = (size_t)conf->message_max_headers * (4 * sizeof(struct header_field) + 2 * sizeof(max_align_t));
+
+	m->arena.ceiling = MESSAGE_ARENA_MAX + text + table;
+	header_init(&m->header, &m->arena);
+	m->keeps_header = true;
+}
+
+void
+message_keep_header(struct message *m, struct span name, struct span value, bool has_leading_space)
+{
+	if (!m->keeps_header || m->header.is_incomplete)
+		return;
+	if (m->is_over_limit)
+		m->header.is_incomplete = true;
+	else if (header_add(&m->header, name, value, has_leading_space) != RC_OK)
+		m->header.is_incomplete = true;
 }

@@ -5,8 +5,9 @@
  * So memory grows with the messages in progress, not with the connections that an MTA keeps open between them, and a
  * busy worker stops calling malloc.  The pool is thread-safe; a message belongs to one session, one thread at a time.
  *
- * Header fields are not kept.  For each one that may have to go only its name and its number among its equals is noted, as it
- * streams by.  Names and values arrive as C strings: bytes behind a NUL cannot be seen through libmilter.
+ * Header fields are kept only when a mechanism reads them, and only up to the limits of message.max_headers and message.max_header_bytes.
+ * For each one that may have to go its name and its number among its equals is noted, as it streams by.  Names and values arrive
+ * as C strings: bytes behind a NUL cannot be seen through libmilter.  Of the body nothing is kept.
  */
 #ifndef ENMA_WORKER_MESSAGE_H
 #define ENMA_WORKER_MESSAGE_H
@@ -19,8 +20,8 @@
 #include "worker/results.h"
 
 enum {
-	MESSAGE_ARENA_FIRST = 8 * KIB,  /* SPF of a common domain fits */
-	MESSAGE_ARENA_MAX = 2 * MIB,    /* questions, expansions, noted fields of one message */
+	MESSAGE_ARENA_FIRST = 32 * KIB, /* SPF of a common domain, a common header and its signatures fit */
+	MESSAGE_ARENA_MAX = 2 * MIB,    /* questions, expansions, noted fields of one message, without its header */
 	MESSAGE_POOL_KEPT = 64,         /* spare ones that keep their first block */
 };
 
@@ -48,6 +49,8 @@ struct message {
 	bool is_over_limit;
 	int64_t begun_us, deadline_ms;
 	uint64_t headers, header_bytes;
+	struct header_block header;     /* while keeps_header */
+	bool keeps_header;
 	struct message_claim *claims;
 	int *counts;                    /* fields seen: [0] Authentication-Results, [1 + i] authresult.remove_fields[i] */
 	uint64_t kept;                  /* Authentication-Results of others */
@@ -64,5 +67,11 @@ void message_give(struct message_pool *pool, struct message *m);        /* NULL 
 /* One header field went by.  Bytes are counted as name, colon, value, CRLF. */
 void message_see_header(struct message *m, const struct conf *conf, const struct authres_ids *ids, struct span name,
                         struct span value);
+
+/* The fields from now on are kept for mechanisms; the arena may grow by what the limits allow a header. */
+void message_keep_headers(struct message *m, const struct conf *conf);
+/* The field that message_see_header() just saw is kept, unless the message is over a limit: then its header is incomplete.
+ * has_leading_space: header.h. */
+void message_keep_header(struct message *m, struct span name, struct span value, bool has_leading_space);
 
 #endif

@@ -13,10 +13,11 @@
 #include "common/base/log.h"
 #include "worker/handover.h"
 #include "worker/kick.h"
+#include "worker/mechanisms.h"
 
 /* Stages that never answer.  MAIL FROM does: see milter.h. */
 #define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH)
-#define NOT_NEEDED (SMFIP_NORCPT | SMFIP_NOUNKNOWN | SMFIP_NOBODY)
+#define NOT_NEEDED (SMFIP_NORCPT | SMFIP_NOUNKNOWN)
 #define WAKE_SIGNAL SIGUSR1
 #define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS)
 
@@ -29,7 +30,7 @@ static _Atomic bool is_open;            /* the shared listener is served */
 
 /* After QUIT_NC (a new SMTP connection over the same milter connection, without a new negotiation; neither Sendmail nor Postfix use it)
  * the session is made by the connect callback, which then relies on what this worker's MTA agreed to last. */
-static _Atomic bool last_leading_space;
+static _Atomic unsigned long last_protocol;
 
 /* ---- the operations of struct mta ------------------------------------------------------------------------ */
 
@@ -90,9 +91,12 @@ static const struct mta_ops ops = {
 /* ---- callbacks ------------------------------------------------------------------------------------------- */
 
 static struct session *
-new_session(SMFICTX *ctx, bool wants_leading_space)
+new_session(SMFICTX *ctx, unsigned long protocol)
 {
-	struct mta mta = { .ops = &ops, .handle = ctx, .wants_leading_space = wants_leading_space };
+	struct mta mta = {
+		.ops = &ops, .handle = ctx, .wants_leading_space = (protocol & SMFIP_HDR_LEADSPC) != 0,
+		.can_skip_body = (protocol & SMFIP_SKIP) != 0, .waits_for_body = (protocol & SMFIP_NR_BODY) == 0,
+	};
 	struct session *s = session_create(env, &mta);
 
 	smfi_setpriv(ctx, s);
@@ -110,6 +114,8 @@ answer_of(enum session_answer a, sfsistat go_on)
 		return SMFIS_TEMPFAIL;
 	case SESSION_REJECT:
 		return SMFIS_REJECT;
+	case SESSION_SKIP:
+		return SMFIS_SKIP;
 	case SESSION_CONTINUE:
 		break;
 	}
@@ -137,13 +143,21 @@ ask_symbols(SMFICTX *ctx)
 	return true;
 }
 
+/* A body is only sent where somebody may need it.  An MTA that can skip the rest of one waits for an answer to each piece. */
+static unsigned long
+body_wishes(unsigned long offered)
+{
+	if (!mechanisms_want_body(&env->options))
+		return SMFIP_NOBODY;
+	return (offered & SMFIP_SKIP) != 0 ? SMFIP_SKIP : SMFIP_NR_BODY;
+}
+
 static sfsistat
 on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long offered, unsigned long f2 UNUSED, unsigned long f3 UNUSED,
              unsigned long *actions_out, unsigned long *protocol_out, unsigned long *f2_out, unsigned long *f3_out)
 {
-	unsigned long wanted = NO_REPLY | NOT_NEEDED | SMFIP_HDR_LEADSPC | (is_tcp ? 0 : SMFIP_NODATA);
+	unsigned long wanted = NO_REPLY | NOT_NEEDED | SMFIP_HDR_LEADSPC | (is_tcp ? 0 : SMFIP_NODATA) | body_wishes(offered);
 	unsigned long protocol = wanted & offered;
-	bool leading_space = (offered & SMFIP_HDR_LEADSPC) != 0;
 	struct session *s = smfi_getpriv(ctx);
 
 	*f2_out = *f3_out = 0;
@@ -164,10 +178,10 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long offered, unsigne
 			log_limited(LOG_L_WARN, "libmilter refused the list of symbols; the MTA's own list is used");
 	}
 	session_close(&s);              /* a second negotiation: nobody does that */
-	s = new_session(ctx, leading_space);
+	s = new_session(ctx, protocol);
 	if (session_is_overload(s))
 		protocol &= ~(unsigned long)SMFIP_NR_CONN;
-	atomic_store_explicit(&last_leading_space, leading_space, memory_order_relaxed);
+	atomic_store_explicit(&last_protocol, protocol, memory_order_relaxed);
 	*protocol_out = protocol;
 	return SMFIS_CONTINUE;
 }
@@ -178,7 +192,7 @@ on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address)
 	struct session *s = smfi_getpriv(ctx);
 
 	if (s == NULL)
-		s = new_session(ctx, atomic_load_explicit(&last_leading_space, memory_order_relaxed));
+		s = new_session(ctx, atomic_load_explicit(&last_protocol, memory_order_relaxed));
 	/* An overloaded session negotiated without NR_CONN, so CONTINUE cannot come out of here for it. */
 	return answer_of(session_connect(s, span_cstr(name), address), SMFIS_NOREPLY);
 }
@@ -231,6 +245,20 @@ on_eoh(SMFICTX *ctx)
 }
 
 static sfsistat
+on_body(SMFICTX *ctx, unsigned char *piece, size_t n)
+{
+	struct session *s = smfi_getpriv(ctx);
+	enum session_answer answer;
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	answer = session_body(s, span_of((const char *)piece, n));
+	if (answer == SESSION_SKIP && !session_mta(s)->can_skip_body)
+		answer = SESSION_CONTINUE;
+	return answer_of(answer, session_mta(s)->waits_for_body ? SMFIS_CONTINUE : SMFIS_NOREPLY);
+}
+
+static sfsistat
 on_eom(SMFICTX *ctx)
 {
 	struct session *s = smfi_getpriv(ctx);
@@ -275,7 +303,7 @@ register_filter(const struct milter_options *o)
 	struct smfiDesc filter = {
 		.xxfi_name = unconst("enma"), .xxfi_version = SMFI_VERSION, .xxfi_flags = ACTIONS,
 		.xxfi_negotiate = on_negotiate, .xxfi_connect = on_connect, .xxfi_helo = on_helo, .xxfi_envfrom = on_mail,
-		.xxfi_data = on_data, .xxfi_header = on_header, .xxfi_eoh = on_eoh, .xxfi_eom = on_eom,
+		.xxfi_data = on_data, .xxfi_header = on_header, .xxfi_eoh = on_eoh, .xxfi_body = on_body, .xxfi_eom = on_eom,
 		.xxfi_abort = on_abort, .xxfi_close = on_close,
 	};
 

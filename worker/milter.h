@@ -9,7 +9,10 @@
  *   SMFIP_NR_*           no reply where we never refuse: three times the speed (libmilter answers for MTAs that lack it)
  *                        not at MAIL FROM: without an answer Postfix keeps the whole envelope in its buffer until DATA, so the DNS
  *                        questions would start late
- *   SMFIP_NORCPT, NODATA, NOUNKNOWN, NOBODY    not needed by any mechanism; asked for as far as offered
+ *   SMFIP_NOBODY         while no mechanism needs bodies
+ *   SMFIP_SKIP           otherwise: the answer to the first piece of a body that nobody needs (no signature, an excluded client) tells the MTA to keep
+ *                        the rest.  An MTA that does not offer it sends everything, with SMFIP_NR_BODY and without waiting
+ *   SMFIP_NORCPT, NODATA, NOUNKNOWN    not needed by any mechanism; asked for as far as offered
  *                        not NODATA over TCP: the answer to DATA carries the ACK without which Nagle's algorithm holds back the header that
  *                        Postfix writes next, for the 40 ms of our kernel's delayed ACK
  *   symbol lists         for every stage, because Postfix empties the lists of stages that are not named

@@ -30,6 +30,8 @@ struct mta_ops {
 struct mta {
 	const struct mta_ops *ops;
 	void *handle;                   /* the engine's own */
+	bool can_skip_body;             /* SESSION_SKIP saves it from sending the rest of a body */
+	bool waits_for_body;            /* it waits for an answer to each piece */
 	bool wants_leading_space;       /* header values travel exactly as written, the blank behind the colon included */
 };
 

@@ -21,7 +21,10 @@ struct pair {
 	uint64_t number;
 };
 
-enum { PAIRS_MAX = 20 };
+enum {
+	PAIRS_MAX = 32,
+	LINE_ROOM = 7 * KIB,    /* signatures that would make a line longer are left out: lines are cut at LOG_LINE_MAX, stamp and all */
+};
 
 /* One report in the order of its keys; own: scratch for texts that are put together. */
 struct lines {
@@ -30,7 +33,8 @@ struct lines {
 	size_t n;
 	char ip[IP_TEXT_MAX];
 	struct span sender;             /* in angle brackets; absent: none was given */
-	struct buf mail_from, why, action, reply;
+	struct span authors;            /* domains in From; absent: none */
+	struct buf mail_from, from, why, action, reply, domainkeys_why, adsp_why;
 };
 
 static void
@@ -132,6 +136,72 @@ add_spf(struct lines *l)
 	add_word(l, "helo_spf", helo != NULL ? spf_result_name(helo->outcome.result) : NULL);
 }
 
+/* The domains of all authors, commas between them. */
+static struct span
+authors(struct lines *l)
+{
+	const struct verdict *v = l->r->verdict;
+
+	if (v == NULL || v->author_count == 0)
+		return SPAN_NULL;
+	for (size_t i = 0; i < v->author_count && buf_text(&l->from).n <= LOG_VALUE_MAX; i++) {
+		const struct verdict_author *a = &v->authors[i];
+
+		if (i > 0)
+			buf_byte(&l->from, ',');
+		buf_span(&l->from, span_sub(span_is_null(a->domain) ? a->written : a->domain, 0, LOG_VALUE_MAX + 1));
+	}
+	return buf_text(&l->from);
+}
+
+static const char *
+dkim_word(const struct verdict *v)
+{
+	return v != NULL && v->is_dkim_evaluated ? dkim_result_name(verdict_dkim_summary(v)) : NULL;
+}
+
+static void
+add_dkim(struct lines *l)
+{
+	const struct verdict *v = l->r->verdict;
+
+	add_word(l, "dkim", dkim_word(v));
+	if (v != NULL && v->is_dkim_evaluated)
+		add(l, "dkim_count", PAIR_NUMBER, SPAN_NULL, NULL, v->dkim_total);
+	else
+		add_word(l, "dkim_count", NULL);
+}
+
+static void
+add_domainkeys(struct lines *l)
+{
+	const struct verdict *v = l->r->verdict;
+
+	if (v == NULL || !v->is_domainkeys_evaluated) {
+		add_word(l, "domainkeys", NULL);
+		add_word(l, "domainkeys_d", NULL);
+		add_word(l, "domainkeys_why", NULL);
+		return;
+	}
+	verdict_domainkeys_why(&l->domainkeys_why, &v->domainkeys);
+	add_word(l, "domainkeys", domainkeys_result_name(v->domainkeys.result));
+	add_outside(l, "domainkeys_d", v->domainkeys.d);
+	add_outside(l, "domainkeys_why", buf_text(&l->domainkeys_why));
+}
+
+static void
+add_practices(struct lines *l)
+{
+	const struct verdict *v = l->r->verdict;
+	bool is_evaluated = v != NULL && v->is_adsp_evaluated;
+
+	if (is_evaluated)
+		verdict_adsp_why(&l->adsp_why, &v->adsp);
+	add_word(l, "adsp", is_evaluated ? adsp_result_name(v->adsp.result) : NULL);
+	add_outside(l, "adsp_why", is_evaluated ? buf_text(&l->adsp_why) : SPAN_NULL);
+	add_word(l, "atps", v != NULL && v->is_atps_evaluated ? atps_result_name(v->atps.result) : NULL);
+}
+
 static bool
 has_cause(const struct action *a)
 {
@@ -156,13 +226,14 @@ static void
 collect(struct lines *l, const struct report *r)
 {
 	*l = (struct lines){ .r = r };
-	l->mail_from = l->why = l->action = l->reply = buf_heap(4 * KIB);
+	l->mail_from = l->from = l->why = l->action = l->reply = l->domainkeys_why = l->adsp_why = buf_heap(4 * KIB);
 	l->sender = bracketed(&l->mail_from, r->mail_from);
 	add_outside(l, "ip", client_address(l));
 	add_outside(l, "ptr", client_name(r));
 	add_outside(l, "helo", r->helo);
 	add_outside(l, "mfrom", l->sender);
-	add_word(l, "from", NULL);
+	l->authors = authors(l);
+	add_outside(l, "from", l->authors);
 	add_spf(l);
 	add(l, "dns", PAIR_DNS, SPAN_NULL, NULL, 0);
 	if (r->dns_stale > 0)
@@ -171,15 +242,65 @@ collect(struct lines *l, const struct report *r)
 	add_action(l);
 	add(l, "total", PAIR_MS, SPAN_NULL, NULL, r->total_us / 1000);
 	add(l, "cfg", PAIR_NUMBER, SPAN_NULL, NULL, r->generation);
+	add_dkim(l);
+	add_domainkeys(l);
+	add_practices(l);
 }
 
 static void
 release(struct lines *l)
 {
 	buf_fini(&l->mail_from);
+	buf_fini(&l->from);
+	buf_fini(&l->domainkeys_why);
+	buf_fini(&l->adsp_why);
 	buf_fini(&l->why);
 	buf_fini(&l->action);
 	buf_fini(&l->reply);
+}
+
+/* ---- signatures ---- */
+
+/* What of a signature is shown, in this order. */
+struct signature_texts {
+	struct span d, s, a, i, why;
+	struct buf why_buf;
+};
+
+static void
+signature_texts(struct signature_texts *t, const struct dkim_signature *s)
+{
+	*t = (struct signature_texts){ .d = s->d, .s = s->s, .a = s->a, .i = s->i, .why_buf = buf_heap(4 * KIB) };
+	buf_str(&t->why_buf, dkim_reason_text(s->reason));
+	if (s->detail.n > 0) {
+		buf_str(&t->why_buf, ": ");
+		buf_span(&t->why_buf, span_sub(s->detail, 0, LOG_VALUE_MAX));
+	}
+	t->why = buf_text(&t->why_buf);
+}
+
+typedef void signature_printer(struct buf *b, const struct dkim_signature *s, size_t number);
+
+/* As many as there is room for in a line that is begun; returns how many are left out. */
+static size_t
+print_signatures(struct buf *b, const struct report *r, signature_printer *print)
+{
+	const struct verdict *v = r->verdict;
+	size_t room = LINE_ROOM - MIN((size_t)LINE_ROOM, buf_text(b).n), left = 0;
+
+	for (size_t i = 0; v != NULL && i < v->dkim_count; i++) {
+		struct buf one = buf_heap(8 * KIB);
+
+		print(&one, &v->dkim[i], i);
+		if (left == 0 && buf_ok(&one) && buf_text(&one).n <= room) {
+			room -= buf_text(&one).n;
+			buf_span(b, buf_text(&one));
+		} else {
+			left++;
+		}
+		buf_fini(&one);
+	}
+	return left;
 }
 
 /* ---- kv ---- */
@@ -256,16 +377,43 @@ kv_pair(struct buf *b, const struct report *r, const struct pair *p)
 }
 
 static void
+kv_named(struct buf *b, size_t number, const char *key, struct span value)
+{
+	buf_fmt(b, " dkim%zu%s=", number, key);
+	kv_outside(b, value);
+}
+
+static void
+kv_signature(struct buf *b, const struct dkim_signature *s, size_t index)
+{
+	struct signature_texts t;
+	size_t number = index + 1;
+
+	signature_texts(&t, s);
+	buf_fmt(b, " dkim%zu=%s", number, dkim_result_name(s->result));
+	kv_named(b, number, "_d", t.d);
+	kv_named(b, number, "_s", t.s);
+	kv_named(b, number, "_a", t.a);
+	kv_named(b, number, "_i", t.i);
+	buf_fmt(b, " dkim%zu_bits=%u dkim%zu_testing=%s", number, s->key_bits, number, s->is_testing ? "yes" : "no");
+	kv_named(b, number, "_why", t.why);
+	buf_fini(&t.why_buf);
+}
+
+static void
 print_kv(struct buf *b, const struct report *r)
 {
 	struct lines l;
-	size_t i;
+	size_t i, left;
 
 	collect(&l, r);
 	kv_outside(b, r->qid);
 	buf_byte(b, ':');
 	for (i = 0; i < l.n; i++)
 		kv_pair(b, r, &l.pair[i]);
+	left = print_signatures(b, r, kv_signature);
+	if (left > 0)
+		buf_fmt(b, " dkim_left_out=%zu", left);
 	buf_byte(b, '\n');
 	release(&l);
 }
@@ -318,17 +466,43 @@ json_pair(struct buf *b, const struct report *r, const struct pair *p)
 }
 
 static void
+json_named(struct buf *b, const char *key, struct span value)
+{
+	buf_fmt(b, ",\"%s\":", key);
+	json_outside(b, value);
+}
+
+static void
+json_signature(struct buf *b, const struct dkim_signature *s, size_t index)
+{
+	struct signature_texts t;
+
+	signature_texts(&t, s);
+	buf_fmt(b, "%s{\"result\":\"%s\"", index > 0 ? "," : "", dkim_result_name(s->result));
+	json_named(b, "d", t.d);
+	json_named(b, "s", t.s);
+	json_named(b, "a", t.a);
+	json_named(b, "i", t.i);
+	buf_fmt(b, ",\"bits\":%u,\"testing\":%s", s->key_bits, s->is_testing ? "true" : "false");
+	json_named(b, "why", t.why);
+	buf_byte(b, '}');
+	buf_fini(&t.why_buf);
+}
+
+static void
 print_json(struct buf *b, const struct report *r)
 {
 	struct lines l;
-	size_t i;
+	size_t i, left;
 
 	collect(&l, r);
 	buf_str(b, "{\"qid\":");
 	json_outside(b, r->qid);
 	for (i = 0; i < l.n; i++)
 		json_pair(b, r, &l.pair[i]);
-	buf_str(b, "}\n");
+	buf_str(b, ",\"dkim_signatures\":[");
+	left = print_signatures(b, r, json_signature);
+	buf_fmt(b, "],\"dkim_left_out\":%zu}\n", left);
 	release(&l);
 }
 
@@ -384,6 +558,57 @@ enma_identity(struct buf *b, struct lines *l, const struct verdict_spf *v, const
 	}
 }
 
+static void
+enma_named(struct buf *b, const char *key, struct span value)
+{
+	buf_str(b, key);
+	enma_value(b, value);
+	buf_str(b, ", ");
+}
+
+static void
+enma_signature(struct buf *b, const struct report *r, const struct dkim_signature *s)
+{
+	struct signature_texts t;
+
+	signature_texts(&t, s);
+	enma_begin(b, r, "DKIM-auth");
+	enma_named(b, "domain=", t.d);
+	enma_named(b, "selector=", t.s);
+	enma_named(b, "algorithm=", t.a);
+	enma_named(b, "identity=", t.i);
+	buf_fmt(b, "bits=%u, testing=%s, score=%s, why=", s->key_bits, s->is_testing ? "yes" : "no", dkim_result_name(s->result));
+	log_quote(b, t.why, LOG_VALUE_MAX);
+	buf_byte(b, '\n');
+	buf_fini(&t.why_buf);
+}
+
+static void
+enma_message(struct buf *b, struct lines *l)
+{
+	const struct report *r = l->r;
+	const struct verdict *v = r->verdict;
+
+	if (v == NULL)
+		return;
+	for (size_t i = 0; i < v->dkim_count; i++)
+		enma_signature(b, r, &v->dkim[i]);
+	if (v->is_dkim_evaluated && v->dkim_count == 0) {
+		enma_begin(b, r, "DKIM-auth");
+		buf_fmt(b, "score=%s\n", dkim_word(v));
+	}
+	if (v->is_domainkeys_evaluated) {
+		enma_begin(b, r, "DomainKeys-auth");
+		enma_named(b, "domain=", v->domainkeys.d);
+		buf_fmt(b, "score=%s\n", domainkeys_result_name(v->domainkeys.result));
+	}
+	if (v->is_adsp_evaluated) {
+		enma_begin(b, r, "DKIM-ADSP-auth");
+		enma_named(b, "from=", l->authors);
+		buf_fmt(b, "score=%s\n", adsp_result_name(v->adsp.result));
+	}
+}
+
 /* ENMA took no action and had no line for one; a refusal must not go unlogged. */
 static void
 enma_action(struct buf *b, struct lines *l)
@@ -418,6 +643,7 @@ print_enma(struct buf *b, const struct report *r)
 		enma_value(b, client_address(&l));
 		buf_fmt(b, ", why=%s\n", r->skip_why);
 	}
+	enma_message(b, &l);
 	enma_action(b, &l);
 	release(&l);
 }

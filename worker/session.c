@@ -1,8 +1,9 @@
 /*
  * session - one connection of an MTA and its messages; see session.h.
  *
- * The story of a message: session_mail() notes the facts, starts the evaluation and sends its first questions; session_eoh()
- * takes what has been answered meanwhile one step further; session_eom() waits for the rest, decides, edits, answers and logs.
+ * The story of a message: session_mail() notes the facts, starts the evaluation and sends its first questions; session_eoh() asks for the keys of
+ * signatures, session_body() hashes what they cover, and both take what has been answered meanwhile one step further; session_eom() waits for
+ * the rest, decides, edits, answers and logs.
  */
 #include "worker/session.h"
 
@@ -223,6 +224,8 @@ begin_evaluation(struct session *s, struct message *m)
 	m->options.results = &m->results.eval;
 	eval_init(&m->eval, &m->arena, f, &m->options, (size_t)env->conf->resolver_max_questions);
 	m->is_evaluated = true;
+	if (eval_needs_header(&m->eval))
+		message_keep_headers(m, env->conf);
 	advance(m);
 }
 
@@ -251,6 +254,8 @@ session_header(struct session *s, struct span name, struct span value)
 		return SESSION_CONTINUE;
 	enter(s, BOARD_P_HEADER);
 	message_see_header(s->message, s->env->conf, s->env->ids, name, value);
+	if (s->message->eval.headers == NULL)
+		message_keep_header(s->message, name, value, s->mta.wants_leading_space);
 	leave(s, BOARD_P_HEADER);
 	return SESSION_CONTINUE;
 }
@@ -274,24 +279,64 @@ is_pending(const struct message *m)
 	return m->is_evaluated && !m->has_verdict && !m->has_internal_error;
 }
 
+/* True: there are answers that the evaluation has not seen. */
+static bool
+collect(struct message *m)
+{
+	size_t unanswered = m->eval.questions.sent_count;
+
+	if (unanswered > 0)
+		lookup_collect(m->lookup, &m->eval.questions);
+	return m->eval.questions.sent_count < unanswered;
+}
+
+/* Once; an MTA that leaves the end of the header out has it here all the same.  True: there is something to look at. */
+static bool
+end_header(struct message *m)
+{
+	if (!is_pending(m) || m->eval.headers != NULL || !m->keeps_header)
+		return false;
+	eval_header(&m->eval, &m->header);
+	return true;
+}
+
 enum session_answer
 session_eoh(struct session *s)
 {
 	struct message *m = s->message;
-	size_t unanswered;
+	bool is_new;
 
 	if (m == NULL)
 		return SESSION_CONTINUE;
 	enter(s, BOARD_P_HEADER);
 	take_qid(s, m);
 	if (is_pending(m)) {
-		unanswered = m->eval.questions.sent_count;
-		lookup_collect(m->lookup, &m->eval.questions);
-		if (m->eval.questions.sent_count < unanswered)
+		is_new = collect(m);
+		if (end_header(m) || is_new)
 			advance(m);
 	}
 	leave(s, BOARD_P_BODY);
 	return SESSION_CONTINUE;
+}
+
+enum session_answer
+session_body(struct session *s, struct span piece)
+{
+	struct message *m = s->message;
+	bool is_new, is_wanted;
+
+	if (m == NULL || !is_pending(m))
+		return SESSION_SKIP;
+	enter(s, BOARD_P_BODY);
+	/* A key that is missing may make the rest of the body useless; SPF goes on meanwhile. */
+	is_new = collect(m);
+	if (end_header(m) || is_new)
+		advance(m);
+	is_wanted = is_pending(m) && eval_wants_body(&m->eval);
+	if (is_wanted)
+		eval_body(&m->eval, piece);
+	leave(s, BOARD_P_BODY);
+	return is_wanted ? SESSION_CONTINUE : SESSION_SKIP;
 }
 
 /* Waits for what was asked; true when it was answered before the deadline. */
@@ -320,9 +365,13 @@ finish_evaluation(struct session *s, struct message *m)
 	const struct conf *conf = s->env->conf;
 	int64_t grace_ms = MIN((int64_t)SESSION_EOM_GRACE_MS, conf->resolver_deadline);
 	int64_t deadline_ms = MAX(m->deadline_ms, clock_mono_ms() + grace_ms);
-	/* Each round is answered at least one question, so there cannot be more rounds than questions. */
-	int64_t rounds = conf->resolver_max_questions + 1;
+	/* Each round but the first is answered at least one question, so there cannot be more rounds than questions. */
+	int64_t rounds = conf->resolver_max_questions + 2;
 
+	if (is_pending(m)) {
+		end_header(m);
+		eval_end(&m->eval);
+	}
 	while (is_pending(m)) {
 		if (!wait_answers(s, m, deadline_ms) || rounds-- == 0) {
 			eval_close(&m->eval);
@@ -337,13 +386,14 @@ finish_evaluation(struct session *s, struct message *m)
 
 /* What is said when we could not evaluate: the truth. */
 static const struct verdict *
-internal_error_verdict(struct message *m)
+internal_error_verdict(const struct session_env *env, struct message *m)
 {
 	struct verdict *v = &m->eval.verdict;
 	struct span identity = span_is_null(m->facts.sender.raw) ? m->sender : m->facts.sender.raw;
 
 	*v = (struct verdict){ .mailfrom = { .is_evaluated = true, .identity = identity,
-	    .outcome = { .result = SPF_TEMPERROR, .reason = SPF_R_MEMORY } } };
+	    .outcome = { .result = SPF_TEMPERROR, .reason = SPF_R_MEMORY } },
+	    .is_dkim_evaluated = env->options.dkim != NULL, .is_dkim_lost = true, .dkim_lost = DKIM_R_MEMORY };
 	return v;
 }
 
@@ -353,7 +403,7 @@ conclude(struct session *s, struct message *m)
 	if (m->skip_why != NULL && !m->is_evaluated && !m->has_internal_error)
 		return NULL;
 	finish_evaluation(s, m);
-	return m->has_internal_error ? internal_error_verdict(m) : &m->eval.verdict;
+	return m->has_internal_error ? internal_error_verdict(s->env, m) : &m->eval.verdict;
 }
 
 /* ---- the end of a message -------------------------------------------------------------------------------- */

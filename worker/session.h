@@ -9,7 +9,8 @@
  *	session_helo(s, helo);                  not at all, or several times
  *	session_mail(s, sender);                DNS questions go out now
  *	session_header(s, name, value);         0..n times
- *	session_eoh(s);
+ *	session_eoh(s);                         the keys of signatures are asked for
+ *	session_body(s, piece);                 0..n times; SESSION_SKIP: nobody needs (any more of) it
  *	answer = session_eom(s);                waits for DNS, edits the header, logs: the message is over
  *	session_abort(s);                       instead of the rest of a message, at any stage
  *	session_close(&s);                      at any stage
@@ -54,7 +55,7 @@ struct session_env {
 	uint64_t generation;
 };
 
-enum session_answer { SESSION_CONTINUE, SESSION_ACCEPT, SESSION_TEMPFAIL, SESSION_REJECT };
+enum session_answer { SESSION_CONTINUE, SESSION_ACCEPT, SESSION_TEMPFAIL, SESSION_REJECT, SESSION_SKIP };
 
 struct session;
 
@@ -70,6 +71,8 @@ enum session_answer session_helo(struct session *s, struct span helo);
 enum session_answer session_mail(struct session *s, struct span sender);
 enum session_answer session_header(struct session *s, struct span name, struct span value);
 enum session_answer session_eoh(struct session *s);
+/* Nothing of the piece is kept.  SESSION_SKIP: further pieces are not needed; they do no harm. */
+enum session_answer session_body(struct session *s, struct span piece);
 enum session_answer session_eom(struct session *s);
 void session_abort(struct session *s);
 void session_close(struct session **s);

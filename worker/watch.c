@@ -186,6 +186,7 @@ obey(struct watch *w, const struct status_frame *frame, int fd)
 		break;
 	case STATUS_FLUSH:
 		shared_flush(w->shared, w->resolver);
+		dkim_keys_flush(w->keys);
 		if (status_send(w->status_fd, STATUS_FLUSHED, w->generation, frame->value, NULL, -1) != RC_OK)
 			log_warn("cannot tell the supervisor that this worker has flushed");
 		break;

@@ -12,6 +12,7 @@
 #include "common/dns/dns.h"
 #include "common/ipc/board.h"
 #include "worker/drain.h"
+#include "common/auth/dkim_keys.h"
 #include "worker/shared.h"
 #include "worker/slots.h"
 
@@ -29,6 +30,7 @@ struct watch {
 	struct drain *drain;
 	struct shared *shared;
 	const struct resolver *resolver;
+	struct dkim_keys *keys;
 	int status_fd;
 	uint64_t generation;
 	_Atomic int64_t resolver_beat_ms;       /* 0: there is no loop to watch */

@@ -17,6 +17,7 @@
 #include "common/ipc/role.h"
 #include "worker/drain.h"
 #include "worker/exclusion.h"
+#include "worker/mechanisms.h"
 #include "worker/milter.h"
 #include "worker/resolver.h"
 #include "worker/results.h"
@@ -34,6 +35,7 @@ struct worker {
 	struct shared shared;
 	struct resolver resolver;
 	struct results results;
+	struct mechanisms mechanisms;
 	char host[256];
 	struct session_env env;
 	struct drain drain;
@@ -99,10 +101,8 @@ fill_env(struct worker *w)
 	env->receiver = span_cstr(w->host);
 	env->identifier = w->role.conf->authresult_identifier[0] != '\0' ? span_cstr(w->role.conf->authresult_identifier) : env->receiver;
 	env->ids = make_ids(w->role.conf, env->identifier);
-	env->options = (struct eval_options){
-		.spf = w->role.conf->spf_auth, .spf_helo = w->role.conf->spf_check_helo, .spf_explanation = w->role.conf->spf_explog,
-		.spf_void_limit = (unsigned)w->role.conf->spf_void_limit,
-	};
+	mechanisms_init(&w->mechanisms, w->role.conf);
+	env->options = w->mechanisms.eval;
 	if (exclusion_create(w->role.snapshot, &exclusions, why, sizeof why) != RC_OK)
 		role_give_up(&w->role, EX_CONFIG, "%s", why);
 	env->exclusions = exclusions;
@@ -189,7 +189,7 @@ worker_main(const struct role_args *args)
 	role_block_signals(false);
 	open_milter(w);
 	w->watch = (struct watch){ .conf = w->role.conf, .board = w->role.board, .slots = w->env.slots, .drain = &w->drain,
-	    .status_fd = PROCFD_STATUS, .generation = args->generation, .shared = &w->shared, .resolver = &w->resolver };
+	    .status_fd = PROCFD_STATUS, .generation = args->generation, .shared = &w->shared, .resolver = &w->resolver, .keys = w->mechanisms.keys };
 	watch_init(&w->watch);
 	dns_unbound_on_beat(w->resolver.loop, watch_resolver_beat, &w->watch);
 	role_ready(&w->role);

@@ -1,52 +1,5 @@
 /* eval - which identities are checked, and until when; see eval.h. */
-#include "common/auth/eval.h"
-
-/* The local part as it would be written: quoted unless it is a dot-atom (RFC 5321 section 4.1.2). */
-static bool
-is_dot_atom(struct span s)
-{
-	bool wants_atom = true;
-
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '.' && wants_atom)
-			return false;
-		if (c != '.' && c < 0x80 && !ascii_is_alnum(c) && (c == '\0' || strchr("!#$%&'*+-/=?^_`{|}~", c) == NULL))
-			return false;
-		wants_atom = c == '.';
-	}
-	return !wants_atom;
-}
-
-static void
-print_local(struct buf *b, struct span local)
-{
-	if (is_dot_atom(local)) {
-		buf_span(b, local);
-		return;
-	}
-	buf_byte(b, '"');
-	for (size_t i = 0; i < local.n; i++) {
-		if (local.p[i] == '"' || local.p[i] == '\\')
-			buf_byte(b, '\\');
-		buf_byte(b, local.p[i]);
-	}
-	buf_byte(b, '"');
-}
-
-/* Absent at the arena's ceiling. */
-static struct span
-mailbox_in(struct arena *a, struct span local, struct span domain)
-{
-	struct buf b = buf_in(a, 8 * KIB);
-	struct span out;
-
-	print_local(&b, local);
-	buf_byte(&b, '@');
-	buf_span(&b, domain);
-	return buf_done(&b, &out) == RC_OK ? out : SPAN_NULL;
-}
+#include "common/auth/eval_int.h"
 
 /* Has SPF anything to say about this connection? */
 static bool
@@ -84,13 +37,13 @@ mailfrom_identity(const struct eval *e, struct span *domain_out, struct span *lo
 	switch (sender->kind) {
 	case PATH_NULL:                         /* RFC 7208 section 2.4 */
 		*domain_out = f->helo;
-		*identity_out = f->helo.n > 0 ? mailbox_in(e->arena, *local_out, f->helo) : SPAN("postmaster");
+		*identity_out = f->helo.n > 0 ? verdict_mailbox(e->arena, *local_out, f->helo) : SPAN("postmaster");
 		return f->helo.n > 0;
 	case PATH_MAILBOX:
 		if (sender->local.n > 0)        /* section 4.3 */
 			*local_out = sender->local;
 		*domain_out = sender->domain;
-		*identity_out = mailbox_in(e->arena, *local_out, sender->domain);
+		*identity_out = verdict_mailbox(e->arena, *local_out, sender->domain);
 		return true;
 	case PATH_BARE:
 	case PATH_INVALID:
@@ -163,18 +116,22 @@ eval_init(struct eval *e, struct arena *a, const struct eval_facts *facts, const
 enum rc
 eval_run(struct eval *e)
 {
-	/* Both in each pass, so that their questions go out together. */
+	bool is_message_done;
+
+	/* All in each pass, so that their questions go out together. */
 	if (!e->spf_mailfrom_done)
 		e->spf_mailfrom_done = check_mailfrom(e) == RC_OK;
 	if (!e->spf_helo_done)
 		e->spf_helo_done = check_helo(e) == RC_OK;
+	is_message_done = eval_message_run(e) == RC_OK;
 	e->verdict.questions = (unsigned)e->questions.n;
 	e->verdict.is_over_budget = e->questions.is_budget_spent;
-	return e->spf_mailfrom_done && e->spf_helo_done ? RC_OK : RC_WAIT;
+	return e->spf_mailfrom_done && e->spf_helo_done && is_message_done ? RC_OK : RC_WAIT;
 }
 
 void
 eval_close(struct eval *e)
 {
 	questions_close(&e->questions);
+	eval_message_lose(e);
 }

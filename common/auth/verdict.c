@@ -69,46 +69,6 @@ verdict_why(struct buf *b, const struct verdict_spf *v)
 	}
 }
 
-/* ---- Authentication-Results ---- */
-
-static struct span
-why_in(struct arena *a, const struct verdict_spf *v)
-{
-	struct buf b = buf_in(a, 2 * KIB);
-	struct span why;
-
-	verdict_why(&b, v);
-	return buf_done(&b, &why) == RC_OK ? why : SPAN_NULL;
-}
-
-static struct authres_item
-spf_item(const struct verdict_spf *v, const char *property, bool hardfail, struct arena *a)
-{
-	bool is_fail = v->outcome.result == SPF_FAIL;
-	struct authres_item item = {
-		.method = "spf",
-		.result = is_fail && hardfail ? "hardfail" : spf_result_name(v->outcome.result),
-		.comment = why_in(a, v),
-		.reason = is_fail && v->outcome.explanation.n > 0 ? v->outcome.explanation : SPAN_NULL,
-	};
-
-	if (v->identity.n > 0)
-		item.prop[item.prop_count++] = (struct authres_prop){ "smtp", property, v->identity };
-	return item;
-}
-
-size_t
-verdict_items(const struct verdict *v, bool hardfail, struct arena *a, struct authres_item *items, size_t max)
-{
-	size_t n = 0;
-
-	if (v->mailfrom.is_evaluated && n < max)
-		items[n++] = spf_item(&v->mailfrom, "mailfrom", hardfail, a);
-	if (v->helo.is_evaluated && n < max)
-		items[n++] = spf_item(&v->helo, "helo", hardfail, a);
-	return n;
-}
-
 /* ---- Received-SPF ---- */
 
 struct received {

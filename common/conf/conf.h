@@ -37,6 +37,7 @@ struct conf_list {
 };
 
 enum conf_log_style { CONF_LOG_KV, CONF_LOG_ENMA, CONF_LOG_JSON };
+enum conf_l_tag { CONF_L_POLICY, CONF_L_ACCEPT };
 enum conf_handover { CONF_HANDOVER_AUTO, CONF_HANDOVER_FD, CONF_HANDOVER_DUP };
 enum conf_on_trouble { CONF_TEMPFAIL, CONF_ACCEPT, CONF_REJECT };
 
@@ -77,9 +78,17 @@ struct conf {
 	int64_t spf_void_limit;         /* spf.void_lookup_limit: 2, 0..100 */
 	bool spf_received_header;       /* spf.received_header: also write Received-SPF, false */
 	bool sidf_auth, sidf_explog;                    /* accepted; not evaluated in this version: note at start */
-	bool dkim_auth, dkim_accept_expired_signature, dkim_rfc4871_compatible; /* likewise */
-	int64_t dkim_signheader_limit;                  /* likewise */
-	bool dkimadsp_auth;                             /* likewise */
+	bool dkim_auth;                 /* yes */
+	int64_t dkim_signheader_limit;  /* 10, 0..100; 0 = 100 */
+	bool dkim_accept_expired_signature, dkim_accept_future_signature;
+	int64_t dkim_clock_skew;        /* seconds, 5m */
+	int64_t dkim_min_rsa_bits;      /* 1024, 512..4096 */
+	bool dkim_accept_sha1, dkim_rfc4871_compatible;
+	enum conf_l_tag dkim_l_tag;     /* policy | accept */
+	struct conf_list dkim_must_be_signed;
+	bool domainkeys_auth;           /* no */
+	bool dkimadsp_auth;             /* no (ENMA: yes) */
+	bool dkimadsp_atps;             /* no */
 
 	/* authresult.* */
 	char *authresult_identifier;            /* the setting, or the host's name; never empty after conf_load() */

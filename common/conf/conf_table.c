@@ -55,6 +55,10 @@ static const struct conf_word on_trouble[] = {
 	{ "accept", CONF_ACCEPT }, { "tempfail", CONF_TEMPFAIL }, { "reject", CONF_REJECT }, { NULL, 0 },
 };
 
+static const struct conf_word l_tags[] = {
+	{ "policy", CONF_L_POLICY }, { "accept", CONF_L_ACCEPT }, { NULL, 0 },
+};
+
 const struct conf_group conf_groups[] = {
 	{ "milter.", "The daemon and its milter sockets" },
 	{ "authresult.", "The Authentication-Results field" },
@@ -68,8 +72,9 @@ const struct conf_group conf_groups[] = {
 	{ "control.", "The control socket of enmactl" },
 	{ "cache.", "Cache" },
 	{ "sidf.", "Sender ID (ENMA 1.2)" },
-	{ "dkim.", "DKIM" },
-	{ "dkimadsp.", "DKIM ADSP (ENMA 1.2)" },
+	{ "dkim.", "DKIM (RFC 6376)" },
+	{ "domainkeys.", "DomainKeys (RFC 4870)" },
+	{ "dkimadsp.", "DKIM ADSP (RFC 5617)" },
 };
 const size_t conf_group_count = ARRAY_LEN(conf_groups);
 
@@ -260,21 +265,51 @@ const struct conf_row conf_rows[] = {
 	    "When a name does not exist, no name below it does (RFC 8020). "
 	    "Some name servers wrongly deny names that have others below them; hence not the default."),
 
+	/* ---- dkim ---- */
+	BOOL("dkim.auth", dkim_auth, CF_ENMA, "yes",
+	    "Verify DKIM signatures."),
+	NUMBER("dkim.signheader_limit", dkim_signheader_limit, CF_ENMA, "10", 0, 100,
+	    "DKIM-Signature fields that are verified: first those of the author's domain, then from the top. "
+	    "0: as many as possible, 100."),
+	BOOL("dkim.accept_expired_signature", dkim_accept_expired_signature, CF_ENMA, "no",
+	    "Take signatures that are past their x= time. "
+	    "Otherwise their result is policy."),
+	BOOL("dkim.accept_future_signature", dkim_accept_future_signature, 0, "no",
+	    "Take signatures whose t= time is still to come. "
+	    "Otherwise their result is policy."),
+	TIME_S("dkim.clock_skew", dkim_clock_skew, 0, "5m", 0, 86400,
+	    "How far a signer's clock may differ from ours: x= and t= are taken with this tolerance."),
+	NUMBER("dkim.min_rsa_bits", dkim_min_rsa_bits, 0, "1024", 512, 4096,
+	    "Signatures with a shorter RSA key have the result policy (RFC 8301 section 3.2)."),
+	BOOL("dkim.accept_sha1", dkim_accept_sha1, 0, "no",
+	    "Verify signatures with rsa-sha1, too. "
+	    "Otherwise their result is policy (RFC 8301 section 3.1)."),
+	WORD("dkim.l_tag", dkim_l_tag, enum conf_l_tag, 0, "policy", l_tags, "policy | accept",
+	    "What becomes of a good signature whose l= leaves a part of the body unsigned, to which anybody can have added: "
+	    "policy (not a pass), or accept."),
+	LIST("dkim.must_be_signed", dkim_must_be_signed, CF_COMMAS, "", conf_check_field_name, "NAME, ...",
+	    "Header fields that a signature must cover, if the message has them, besides From; otherwise its result is policy. "
+	    "For example Subject, To, Date."),
+	BOOL("dkim.rfc4871_compatible", dkim_rfc4871_compatible, CF_ENMA, "no",
+	    "Heed g= of keys, as RFC 4871 had it and RFC 6376 has not."),
+
+	/* ---- domainkeys ---- */
+	BOOL("domainkeys.auth", domainkeys_auth, 0, "no",
+	    "Verify DomainKeys signatures, DKIM's predecessor; they use rsa-sha1."),
+
+	/* ---- dkimadsp ---- */
+	BOOL("dkimadsp.auth", dkimadsp_auth, CF_ENMA, "no",
+	    "Evaluate DKIM ADSP. "
+	    "Declared historic in 2013; ENMA 1.2 did it by default. "
+	    "Needs dkim.auth."),
+	BOOL("dkimadsp.atps", dkimadsp_atps, 0, "no",
+	    "With dkimadsp.auth: heed signatures of third parties that the author's domain authorizes (ATPS, RFC 6541)."),
+
 	/* ---- accepted, without effect in this version ---- */
 	BOOL("sidf.auth", sidf_auth, CF_ENMA | CF_NOT_YET, "yes",
 	    "Evaluate Sender ID (RFC 4406)."),
 	BOOL("sidf.explog", sidf_explog, CF_ENMA | CF_NOT_YET, "yes",
 	    "Log the explanation of a Sender ID fail."),
-	BOOL("dkim.auth", dkim_auth, CF_ENMA | CF_NOT_YET, "yes",
-	    "Verify DKIM signatures (RFC 6376)."),
-	NUMBER("dkim.signheader_limit", dkim_signheader_limit, CF_ENMA | CF_NOT_YET, "10", 0, 100,
-	    "DKIM-Signature fields that are verified, from the top."),
-	BOOL("dkim.accept_expired_signature", dkim_accept_expired_signature, CF_ENMA | CF_NOT_YET, "no",
-	    "Take signatures that are past their x= time."),
-	BOOL("dkim.rfc4871_compatible", dkim_rfc4871_compatible, CF_ENMA | CF_NOT_YET, "no",
-	    "Take signatures and keys that RFC 4871 allowed and RFC 6376 does not."),
-	BOOL("dkimadsp.auth", dkimadsp_auth, CF_ENMA | CF_NOT_YET, "yes",
-	    "Evaluate DKIM ADSP (RFC 5617)."),
 };
 const size_t conf_row_count = ARRAY_LEN(conf_rows);
 

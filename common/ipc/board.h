@@ -88,6 +88,30 @@ enum board_gauge {
 	X(HELO_SOFTFAIL, "spf.helo.softfail", "") \
 	X(HELO_TEMPERROR, "spf.helo.temperror", "") \
 	X(HELO_PERMERROR, "spf.helo.permerror", "") \
+	X(DKIM_NONE, "dkim.none", "DKIM results: one for each signature that was looked at, none for a message without") \
+	X(DKIM_PASS, "dkim.pass", "") \
+	X(DKIM_FAIL, "dkim.fail", "") \
+	X(DKIM_POLICY, "dkim.policy", "") \
+	X(DKIM_NEUTRAL, "dkim.neutral", "") \
+	X(DKIM_TEMPERROR, "dkim.temperror", "") \
+	X(DKIM_PERMERROR, "dkim.permerror", "") \
+	X(DKIM_SIGNATURES, "dkim.signatures", "DKIM-Signature fields of evaluated messages") \
+	X(DKIM_OVER_LIMIT, "dkim.over_limit", "DKIM-Signature fields that were not looked at (dkim.signheader_limit)") \
+	X(DOMAINKEYS_NONE, "domainkeys.none", "DomainKeys results") \
+	X(DOMAINKEYS_PASS, "domainkeys.pass", "") \
+	X(DOMAINKEYS_FAIL, "domainkeys.fail", "") \
+	X(DOMAINKEYS_POLICY, "domainkeys.policy", "") \
+	X(DOMAINKEYS_NEUTRAL, "domainkeys.neutral", "") \
+	X(DOMAINKEYS_TEMPERROR, "domainkeys.temperror", "") \
+	X(DOMAINKEYS_PERMERROR, "domainkeys.permerror", "") \
+	X(ADSP_NONE, "adsp.none", "DKIM ADSP results") \
+	X(ADSP_PASS, "adsp.pass", "") \
+	X(ADSP_UNKNOWN, "adsp.unknown", "") \
+	X(ADSP_FAIL, "adsp.fail", "") \
+	X(ADSP_DISCARD, "adsp.discard", "") \
+	X(ADSP_NXDOMAIN, "adsp.nxdomain", "") \
+	X(ADSP_TEMPERROR, "adsp.temperror", "") \
+	X(ADSP_PERMERROR, "adsp.permerror", "") \
 	X(DNS_QUESTIONS, "dns.questions", "DNS questions asked by messages") \
 	X(DNS_ANSWERS, "dns.answers", "answers received in time") \
 	X(DNS_TIMEOUTS, "dns.timeouts", "questions without an answer at the message's deadline") \
@@ -133,7 +157,7 @@ enum board_phase {
 };
 const char *board_phase_name(enum board_phase p);
 
-enum { BOARD_MAGIC = 0x424f4152, BOARD_VERSION = 2, BOARD_QID_MAX = 24, BOARD_SESSIONS_MAX = 100000 };
+enum { BOARD_MAGIC = 0x424f4152, BOARD_VERSION = 3, BOARD_QID_MAX = 24, BOARD_SESSIONS_MAX = 100000 };
 
 /* One session in progress.  in_callback: a callback is running now since since_ms (stuck detection). */
 struct board_session {

@@ -5,6 +5,8 @@
 #            of the whole process tree, ended children included) per message, messages a second, latency from MAIL to the
 #            final answer.  enma once with a zone file (no resolver at all) and once through libunbound with a DNS server
 #            on the loopback, caches warm.
+#   signed   the same with a message of 12 KB that has one RSA-2048 signature, which must pass: the whole message has to be
+#            heard, hashed and checked.  Key and domain are known after the first message.  Needs openssl to sign it.
 #   idle     proportional set size of the process tree with 5,000 idle sessions, less the same without, per session
 #   memory   resident size of enma's tree after each 5,000 of 50,000 messages
 #
@@ -14,9 +16,11 @@
 use strict;
 use warnings;
 
+use Digest::SHA qw(sha256_base64);
 use File::Basename qw(dirname);
 use JSON::PP ();
 use List::Util qw(sum0 max min);
+use MIME::Base64 qw(encode_base64);
 use POSIX ();
 
 use lib dirname(__FILE__) . '/../lib';
@@ -26,6 +30,7 @@ use constant {
 	IDLE          => 5_000,
 	GROWTH_STEPS  => 10,
 	GROWTH_STEP   => 5_000,
+	SIGNED_BYTES  => 12_000,
 	TARGET_CPU_US => 150,		# above the null filter
 	TARGET_IDLE   => 8 * 1024,	# bytes a session
 	TARGET_GROWTH => 0.02,		# of the resident size, after the first two steps
@@ -39,6 +44,8 @@ my $dir = work_dir();
 my $expect_pass = 'spf=pass';
 my $wrong = 0;
 my %result;
+my @signed;				# arguments of milterload that make the signed message
+my $key = '';				# its public key
 my $dns;				# the test server ends with the object
 
 # ---- processes ---------------------------------------------------------------------------------------------------------
@@ -105,12 +112,42 @@ sub start_null {
 }
 
 sub zone_text {
-	return <<'END';
+	return key_record() . <<'END';
 bench.example       3600 TXT "v=spf1 ip4:198.51.100.0/24 include:_spf.bench.example -all"
 _spf.bench.example  3600 TXT "v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32 ~all"
 mail.bench.example  3600 TXT "v=spf1 a -all"
 mail.bench.example  3600 A 192.0.2.1
 END
+}
+
+# ---- the signed message ------------------------------------------------------------------------------------------------------
+
+sub openssl {
+	my (@arg) = @_;
+	my ($status, $text) = run_command(cmd => ['openssl', @arg], seconds => 60);
+	die "openssl @arg: $text" if $status;
+	return;
+}
+
+# The body that milterload makes, and a relaxed/simple signature over it and two fields in front of the usual ones.
+sub sign_message {
+	return if !eval { openssl('version'); 1 };
+	openssl('genrsa', '-out', "$dir/key", 2048);
+	openssl('rsa', '-in', "$dir/key", '-pubout', '-outform', 'DER', '-out', "$dir/public");
+	$key = encode_base64(slurp("$dir/public"), '');
+	my $body = join '', map { $_ % 78 == 76 ? "\r" : $_ % 78 == 77 ? "\n" : chr(ord('a') + $_ % 26) } 0 .. SIGNED_BYTES - 1;
+	$body =~ s/\r?\n?\z/\r\n/;
+	my @field = (['From', 'A. Signer <signer@bench.example>'], ['Subject', 'a signed message']);
+	my $signature = 'v=1; a=rsa-sha256; c=relaxed/simple; d=bench.example; s=key; h=From:Subject; bh=' . sha256_base64($body) . '=; b=';
+	spew("$dir/input", join('', map { lc($_->[0]) . ":$_->[1]\r\n" } @field) . "dkim-signature:$signature");
+	openssl('dgst', '-sha256', '-sign', "$dir/key", '-out', "$dir/signature", "$dir/input");
+	my $b = encode_base64(slurp("$dir/signature"), '');
+	@signed = ('--message-size', SIGNED_BYTES, '--headers', 0, map { ('--header', $_) } "DKIM-Signature: $signature$b", map { "$_->[0]: $_->[1]" } @field);
+	return;
+}
+
+sub key_record {
+	return $key eq '' ? '' : 'key._domainkey.bench.example 3600 TXT ' . join(' ', map { "\"$_\"" } unpack '(a200)*', "v=DKIM1; p=$key") . "\n";
 }
 
 sub start_enma {
@@ -150,9 +187,9 @@ sub load_quiet {
 # ---- speed -------------------------------------------------------------------------------------------------------------------
 
 sub measure {
-	my ($p, $connections) = @_;
+	my ($p, $connections, $expect, @args) = @_;
 	my $before = cpu_us($p->{pid});
-	my $r = load($p->{addr}, '--messages', $messages, '--connections', $connections, '--expect', $p->{expect});
+	my $r = load($p->{addr}, '--messages', $messages, '--connections', $connections, '--expect', $expect, @args);
 	$wrong += $r->{$_} for qw(wrong lost refused timeouts);
 	$r->{cpu_us} = (cpu_us($p->{pid}) - $before) / max(1, $r->{messages});
 	return $r;
@@ -163,18 +200,19 @@ sub median {
 	return $sorted[$#sorted / 2];
 }
 
+# One table: every program with what its results must be; key: where the numbers go in bench.json.
 sub speed {
-	my (@programs) = @_;
+	my ($key_name, $args, @rows) = @_;
 	printf "%-14s %5s %11s %15s %9s %8s %8s %8s %7s\n", 'program', 'conns', 'CPU us/msg', '(min..max)', 'msgs/s', 'p50 us', 'p99 us',
 		'max us', '/null';
 	for my $connections (1, 32) {
 		my %runs;
-		load($_->{addr}, '--messages', 1_000, '--connections', $connections) for @programs;	# warm
+		load($_->[0]{addr}, '--messages', 1_000, '--connections', $connections, @$args) for @rows;	# warm
 		for (1 .. $rounds) {
-			push @{ $runs{ $_->{name} } }, measure($_, $connections) for @programs;
+			push @{ $runs{ $_->[0]{name} } }, measure($_->[0], $connections, $_->[1], @$args) for @rows;
 		}
 		my $null;
-		for my $p (@programs) {
+		for my $p (map { $_->[0] } @rows) {
 			my @cpu = map { $_->{cpu_us} } @{ $runs{ $p->{name} } };
 			my %m = (connections => $connections, cpu_us => median(@cpu), cpu_us_min => min(@cpu), cpu_us_max => max(@cpu),
 				map { my $f = $_; $f => median(map { $_->{$f} } @{ $runs{ $p->{name} } }) } qw(msgs_per_s p50_us p99_us max_us));
@@ -183,11 +221,23 @@ sub speed {
 			$m{ratio} = $m{cpu_us} / max(1, $null);
 			printf "%-14s %5d %11.0f %15s %9.0f %8d %8d %8d %7.2f\n", $p->{name}, $connections, $m{cpu_us},
 				sprintf('(%.0f..%.0f)', $m{cpu_us_min}, $m{cpu_us_max}), @m{qw(msgs_per_s p50_us p99_us max_us ratio)};
-			push @{ $result{speed}{ $p->{name} } }, \%m;
+			push @{ $result{$key_name}{ $p->{name} } }, \%m;
 			target("$p->{name}, $connections connections: CPU above null", $m{above_null_us}, TARGET_CPU_US, 'us')
-				if $p->{name} ne 'null';
+				if $p->{name} ne 'null' && $key_name eq 'speed';
 		}
 	}
+	return;
+}
+
+# Beside the unsigned ones; the null filter takes the body of neither.
+sub signed_speed {
+	my (@programs) = @_;
+	if (!@signed) {
+		print "no openssl: signed messages are not measured\n";
+		return;
+	}
+	print "a message of 12 KB with one RSA-2048 signature, warm:\n";
+	speed('signed', \@signed, map { [$_, $_->{name} eq 'null' ? $_->{expect} : "$_->{expect}.*dkim=pass"] } @programs);
 	return;
 }
 
@@ -262,6 +312,7 @@ sub start_forwarding {
 }
 
 sub main {
+	sign_message();
 	my @programs = start_null();
 	if (($ENV{ENMA_BENCH_ONLY} || '') ne 'null') {
 		-x "$build/enma" or die "$build/enma is not there: make first\n";
@@ -270,7 +321,8 @@ sub main {
 	}
 	$result{messages} = $messages;
 	$result{rounds} = $rounds;
-	speed(@programs);
+	speed('speed', [], map { [$_, $_->{expect}] } @programs);
+	signed_speed(@programs);
 	idle($_) for @programs;
 	growth($_) for $programs[-1];
 	$result{wrong} = $wrong;

@@ -60,7 +60,7 @@ my $enma = daemon('common.exclusion_addresses' => "198.51.100.0/24, 2001:db8:1::
 	my $m = session();
 	is($m->{protocol} & 0x100000, 0x100000, 'leading blanks are asked for');
 	is($m->{protocol} & 0x80, 0x80, 'no reply to header fields');
-	is($m->{protocol} & 0x10, 0x10, 'the body is not wanted');
+	is($m->{protocol} & 0x80410, 0x400, 'the body may be wanted, and may be skipped: its pieces are answered');
 	is($m->{actions}, 0x111, 'only the actions that are used');
 	is(join(',', sort keys %{ $m->{symbols} }), '0,1,2,3,4,5,6', 'a symbol list for every stage');
 	like($m->{symbols}{2}, qr/\{auth_authen\}/, 'the login at MAIL');

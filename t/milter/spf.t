@@ -127,7 +127,7 @@ $enma = daemon('spf.received_header' => 'true', 'authresult.spf_hardfail' => 'tr
 }
 $enma->stop;
 
-$enma = daemon('spf.auth' => 'false');
+$enma = daemon('spf.auth' => 'false', 'dkim.auth' => 'no');
 {
 	my $m = session('192.0.2.1', 'mail.pass.example');
 	like(authres($m, '<user@fail.example>'), qr/^ mx\.example\.jp;\s+none$/, 'spf.auth: false: nothing was evaluated');

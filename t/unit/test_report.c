@@ -8,6 +8,11 @@
 #include "common/base/log.h"
 #include "worker/report.h"
 
+/* Nothing but SPF was evaluated. */
+#define NO_KV "dkim=- dkim_count=- domainkeys=- domainkeys_d=- domainkeys_why=- adsp=- adsp_why=- atps=-"
+#define NO_JSON "\"dkim\":null,\"dkim_count\":null,\"domainkeys\":null,\"domainkeys_d\":null,\"domainkeys_why\":null,\"adsp\":null,\"adsp_why\":null," \
+    "\"atps\":null,\"dkim_signatures\":[],\"dkim_left_out\":0}"
+
 static struct report
 plain(const struct verdict *v)
 {
@@ -53,20 +58,74 @@ test_kv(void **state)
 	(void)state;
 	expect(CONF_LOG_KV, &r, "4Xq1abc: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=pass spf_id=mailfrom "
 	    "spf_domain=example.org spf_why=\"matched ip4:192.0.2.0/24\" spf_exp=- helo_spf=none dns=3/11ms ar_removed=0 action=accept reply=- "
-	    "total=14ms cfg=7\n");
+	    "total=14ms cfg=7 " NO_KV "\n");
 	v.mailfrom.outcome.explanation = SPAN("See http://example.jp/why spf=pass");
 	expect(CONF_LOG_KV, &r, "4Xq1abc: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=pass spf_id=mailfrom "
 	    "spf_domain=example.org spf_why=\"matched ip4:192.0.2.0/24\" spf_exp=\"See http://example.jp/why spf=pass\" helo_spf=none "
-	    "dns=3/11ms ar_removed=0 action=accept reply=- total=14ms cfg=7\n");
+	    "dns=3/11ms ar_removed=0 action=accept reply=- total=14ms cfg=7 " NO_KV "\n");
 	r.verdict = NULL;
 	r.skip_why = "excluded";
 	r.authres_removed = 2;
 	expect(CONF_LOG_KV, &r, "4Xq1abc: ip=192.0.2.1 ptr=mx.example helo=mx.example mfrom=<a@example.org> from=- spf=skip spf_id=- "
-	    "spf_domain=- spf_why=excluded spf_exp=- helo_spf=- dns=3/11ms ar_removed=2 action=accept reply=- total=14ms cfg=7\n");
+	    "spf_domain=- spf_why=excluded spf_exp=- helo_spf=- dns=3/11ms ar_removed=2 action=accept reply=- total=14ms cfg=7 " NO_KV "\n");
 	r = (struct report){ .action = { .kind = ACTION_TEMPFAIL, .code = "451", .xcode = "4.3.0", .text = "Try again later", .why = "limit" },
 	    .dns_timeouts = 1, .dns_wait_us = 20000000, .dns_asked = 2 };
 	expect(CONF_LOG_KV, &r, "-: ip=- ptr=- helo=- mfrom=- from=- spf=- spf_id=- spf_domain=- spf_why=- spf_exp=- helo_spf=- dns=2/20000ms/1timeout "
-	    "ar_removed=0 action=tempfail/limit reply=\"451 4.3.0 Try again later\" total=0ms cfg=0\n");
+	    "ar_removed=0 action=tempfail/limit reply=\"451 4.3.0 Try again later\" total=0ms cfg=0 " NO_KV "\n");
+}
+
+/* Signatures: kv, JSON, ENMA's; what a sender writes stays a value. */
+static void
+test_signatures(void **state)
+{
+	struct dkim_signature many[40] = {
+		{ .result = DKIM_PASS, .reason = DKIM_R_GOOD, .d = SPAN("example.org"), .s = SPAN("sel"), .a = SPAN("rsa-sha256"),
+		    .i = SPAN("\"a b dkim2=pass\"@example.org"), .key_bits = 2048, .is_testing = true },
+		{ .result = DKIM_PERMERROR, .reason = DKIM_R_SYNTAX, .detail = SPAN("b=") },
+	};
+	struct verdict_author author = { .domain = SPAN("example.org"), .written = SPAN("Example.org"), .local = SPAN("a") };
+	struct verdict v = {
+		.authors = &author, .author_count = 1, .from = FROM_GOOD, .is_dkim_evaluated = true, .dkim = many, .dkim_count = 2, .dkim_total = 2,
+		.is_adsp_evaluated = true, .adsp = { .result = ADSP_DISCARD, .reason = ADSP_R_DISCARDABLE },
+	};
+	struct report r = plain(&v);
+	char long_name[300];
+	struct buf b = buf_heap(32 * KIB);
+
+	(void)state;
+	report_print(&b, CONF_LOG_KV, &r);
+	assert_non_null(strstr(buf_text(&b).p, " from=example.org "));
+	assert_non_null(strstr(buf_text(&b).p, " cfg=7 dkim=pass dkim_count=2 domainkeys=- domainkeys_d=- domainkeys_why=- adsp=discard "
+	    "adsp_why=\"domain signs all mail and wants other mail discarded\" atps=- dkim1=pass dkim1_d=example.org dkim1_s=sel "
+	    "dkim1_a=rsa-sha256 dkim1_i=\"\\x22a b dkim2=pass\\x22@example.org\" dkim1_bits=2048 dkim1_testing=yes dkim1_why=\"good signature\" "
+	    "dkim2=permerror dkim2_d=- dkim2_s=- dkim2_a=- dkim2_i=- dkim2_bits=0 dkim2_testing=no dkim2_why=\"syntax error in signature: b=\"\n"));
+	buf_clear(&b);
+	report_print(&b, CONF_LOG_ENMA, &r);
+	assert_non_null(strstr(buf_text(&b).p, "[4Xq1abc] [DKIM-auth] domain=-, selector=-, algorithm=-, identity=-, bits=0, testing=no, "
+	    "score=permerror, why=syntax error in signature: b=\n[4Xq1abc] [DKIM-ADSP-auth] from=example.org, score=discard\n"));
+	/* More than a line holds: the line ends well, and says how many are not in it. */
+	memset(long_name, 'x', sizeof long_name);
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct dkim_signature){ .d = span_of(long_name, sizeof long_name), .i = span_of(long_name, sizeof long_name) };
+	v.dkim_count = v.dkim_total = ARRAY_LEN(many);
+	for (enum conf_log_style style = CONF_LOG_KV; style <= CONF_LOG_JSON; style++) {
+		buf_clear(&b);
+		report_print(&b, style, &r);
+		assert_true(buf_ok(&b));
+		if (style == CONF_LOG_ENMA)
+			continue;
+		assert_in_range(buf_text(&b).n, 6 * KIB, LOG_LINE_MAX - 256);
+		assert_non_null(strstr(buf_text(&b).p, "dkim_left_out"));
+		if (style == CONF_LOG_JSON) {
+			json_t *j = json_loadb(buf_text(&b).p, buf_text(&b).n, 0, NULL);
+
+			assert_non_null(j);
+			assert_int_equal(json_array_size(json_object_get(j, "dkim_signatures")) +
+			    (size_t)json_integer_value(json_object_get(j, "dkim_left_out")), ARRAY_LEN(many));
+			json_decref(j);
+		}
+	}
+	buf_fini(&b);
 }
 
 static void
@@ -240,7 +299,7 @@ test_json(void **state)
 	expect(CONF_LOG_JSON, &r, "{\"qid\":\"4Xq1abc\",\"ip\":\"192.0.2.1\",\"ptr\":\"mx.example\",\"helo\":\"mx.example\","
 	    "\"mfrom\":\"<a@example.org>\",\"from\":null,\"spf\":\"pass\",\"spf_id\":\"mailfrom\",\"spf_domain\":\"example.org\","
 	    "\"spf_why\":\"matched ip4:192.0.2.0/24\",\"spf_exp\":null,\"helo_spf\":\"none\",\"dns\":{\"asked\":3,\"ms\":11,\"timeouts\":0},"
-	    "\"ar_removed\":0,\"action\":\"accept\",\"reply\":null,\"total\":14,\"cfg\":7}\n");
+	    "\"ar_removed\":0,\"action\":\"accept\",\"reply\":null,\"total\":14,\"cfg\":7," NO_JSON "\n");
 	r.generation = UINT64_MAX >> 1;
 	r.helo = SPAN_NULL;
 	r.dns_timeouts = 2;
@@ -379,7 +438,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kv),
-		cmocka_unit_test(test_kv_values),
+		cmocka_unit_test(test_signatures), cmocka_unit_test(test_kv_values),
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_client_name),
 		cmocka_unit_test(test_enma),

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -798,6 +799,147 @@ test_deadline(void **state UNUSED)
 	end_world(w);
 }
 
+/* ---- bodies ---------------------------------------------------------------------------------------------- */
+
+static const struct dkim_options dkim_options = { .limit = 10, .min_rsa_bits = 1024 };
+
+static void
+add_signatures(struct world *w, size_t n)
+{
+	char text[512];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(text, sizeof text, " v=1; a=rsa-sha256; c=%s; d=d%zu.example; s=sel; h=from:subject;\n\tbh=%s; b=%zuAAAA", i % 2 == 0 ?
+		    "relaxed/relaxed" : "simple/simple", i, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", 1000 + i);
+		header(w, "DKIM-Signature", text);
+	}
+	header(w, "From", " a@b.example");
+}
+
+static void
+test_body_is_skipped(void **state UNUSED)
+{
+	struct world *w = WORLD("message.max_headers=10", "message.on_limit=accept");
+
+	w->env.options.dkim = &dkim_options;
+	begin(w);
+	/* no message */
+	assert_int_equal(with_exact(session_body, w->s, "x"), SESSION_SKIP);
+	/* no signature */
+	with_exact(session_mail, w->s, "<a@pass.example>");
+	add_signatures(w, 0);
+	session_eoh(w->s);
+	assert_int_equal(with_exact(session_body, w->s, "x"), SESSION_SKIP);
+	assert_int_equal(with_exact(session_body, w->s, "x"), SESSION_SKIP);
+	session_eom(w->s);
+	assert_log_has(w, "dkim=none");
+	assert_int_equal(counter(w, BOARD_DKIM_NONE), 1);
+	/* a header that is too long to be kept */
+	with_exact(session_mail, w->s, "<a@pass.example>");
+	add_signatures(w, 10);
+	session_eoh(w->s);
+	assert_int_equal(with_exact(session_body, w->s, "x"), SESSION_SKIP);
+	session_eom(w->s);
+	assert_log_has(w, "dkim=temperror");
+	assert_int_equal(counter(w, BOARD_DKIM_TEMPERROR), 10);
+	assert_int_equal(counter(w, BOARD_DKIM_SIGNATURES), 10);
+	/* an excluded client */
+	connect_from(w, "198.51.100.1");
+	with_exact(session_mail, w->s, "<a@pass.example>");
+	add_signatures(w, 1);
+	session_eoh(w->s);
+	assert_int_equal(with_exact(session_body, w->s, "x"), SESSION_SKIP);
+	session_eom(w->s);
+	/* ... and it is over with the message: the next one is evaluated */
+	connect_from(w, "192.0.2.1");
+	with_exact(session_helo, w->s, "mail.pass.example");
+	with_exact(session_mail, w->s, "<a@pass.example>");
+	add_signatures(w, 1);
+	/* an MTA that leaves the end of the header out */
+	forget(w);
+	session_body(w->s, SPAN("x\r\n"));
+	session_eom(w->s);
+	assert_log_has(w, "dkim=permerror");
+	end_world(w);
+}
+
+/* Without their keys signatures are temperror when the deadline comes, and nothing waits longer than that. */
+static void
+test_silent_keys(void **state UNUSED)
+{
+	struct world *w = HELD_WORLD("resolver.deadline=1s");
+	int64_t begun = clock_mono_ms();
+
+	w->env.options = (struct eval_options){ .dkim = &dkim_options };
+	begin(w);
+	with_exact(session_mail, w->s, "<a@pass.example>");
+	assert_int_equal(held.n, 0);
+	add_signatures(w, 2);
+	session_eoh(w->s);
+	assert_int_equal(held.n, 2);            /* both keys are asked for before the body */
+	assert_int_equal(with_exact(session_body, w->s, "x\r\n"), SESSION_CONTINUE);
+	assert_int_equal(session_eom(w->s), SESSION_CONTINUE);
+	assert_in_range(clock_mono_ms() - begun, 0, 20000);
+	assert_log_has(w, "dkim=temperror");
+	assert_log_lacks(w, "dkim=p");
+	held_release(w->zone);
+	end_world(w);
+}
+
+static size_t
+heap_bytes(void)
+{
+	struct mallinfo2 i = mallinfo2();
+
+	return i.uordblks + i.hblkhd;
+}
+
+static size_t
+resident_bytes(void)
+{
+	unsigned long long total, resident;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%llu %llu", &total, &resident), 2);
+	fclose(f);
+	return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The promise: a session needs less than this besides its header, however long the body. */
+enum { SESSION_BYTES_MAX = 256 * KIB, BIG_BODY = 100 * MIB, PIECE = 65535 };
+
+static void
+test_big_body(void **state UNUSED)
+{
+	struct world *w = HELD_WORLD("resolver.deadline=5s");
+	char *piece = xmalloc(PIECE);
+	size_t before, resident, most = 0;
+
+	for (size_t i = 0; i < PIECE; i++)
+		piece[i] = i % 100 == 98 ? '\r' : i % 100 == 99 ? '\n' : i % 7 == 0 ? ' ' : (char)('a' + i % 26);
+	w->env.options.dkim = &dkim_options;
+	begin(w);
+	before = heap_bytes();
+	with_exact(session_mail, w->s, "<a@pass.example>");
+	add_signatures(w, 10);
+	session_eoh(w->s);
+	assert_int_equal(session_body(w->s, span_of(piece, PIECE)), SESSION_CONTINUE);
+	resident = resident_bytes();
+	for (size_t n = 0; n < BIG_BODY; n += PIECE) {
+		assert_int_equal(session_body(w->s, span_of(piece, PIECE)), SESSION_CONTINUE);
+		most = MAX(most, heap_bytes());
+	}
+	/* Of the heap, as far as a sanitizer lets us see it, and of everything. */
+	assert_true(most <= before + SESSION_BYTES_MAX);
+	assert_true(resident_bytes() <= resident + SESSION_BYTES_MAX);
+	held_release(w->zone);
+	assert_int_equal(session_eom(w->s), SESSION_CONTINUE);
+	assert_log_has(w, "dkim=permerror");
+	free(piece);
+	end_world(w);
+}
+
 /* The message is gone, its answers come later: cancelled at the abort, nothing is touched. */
 static void
 test_abort_with_questions(void **state UNUSED)
@@ -828,6 +970,7 @@ main(void)
 		cmocka_unit_test(test_lost_claims), cmocka_unit_test(test_failing_mta), cmocka_unit_test(test_overload),
 		cmocka_unit_test(test_qid_on_board), cmocka_unit_test(test_questions_go_out_early),
 		cmocka_unit_test(test_deadline), cmocka_unit_test(test_abort_with_questions),
+		cmocka_unit_test(test_body_is_skipped), cmocka_unit_test(test_silent_keys), cmocka_unit_test(test_big_body),
 	};
 
 	/* The lines of messages are made and thrown away. */

@@ -2,7 +2,8 @@
 # with their MTA and add what only that MTA can do.
 #
 #	my $w = Enma::Cases->new(mta => 'Enma::MTA::Postfix', socket => 'inet', main => {...},
-#		services => sub { my ($w) = @_; return {...} });        $w->{inet}, $w->{unix}: enma's sockets
+#		services => sub { my ($w) = @_; return {...} },         $w->{inet}, $w->{unix}: enma's sockets
+#		zone => TEXT, conf => [KEY, VALUE, ...]);               more of both
 #	$w->run_all;                    the shared subtests
 #	$w->mail(from => F, helo => H, ip => I, fields => [...], ...)     send one message, return
 #	                                the delivered one (dies when it is refused)
@@ -23,7 +24,7 @@ use Enma::DNS;
 use Enma::Daemon;
 use Enma::MTA::Postfix;
 use Enma::MTA::Sendmail;
-use Enma::Proc qw(free_port run_command skip_all wait_until work_dir);
+use Enma::Proc qw(free_port run_command skip_all slurp wait_until work_dir);
 use Enma::Sink;
 
 use constant {
@@ -113,7 +114,7 @@ sub new {
 	my $socket_dir = work_dir();
 	$self->{inet} = 'inet:' . free_port() . '@127.0.0.1';
 	$self->{unix} = "unix:$socket_dir/milter";
-	$self->{dns} = Enma::DNS->new(file => 't/zones/e2e.zone');
+	$self->{dns} = Enma::DNS->new(text => slurp('t/zones/e2e.zone') . ($o{zone} || ''));
 	$self->{enma} = Enma::Daemon->new(conf => [
 		'milter.socket' => $self->{inet}, 'milter.socket' => $self->{unix},
 		'milter.socket_mode' => '0666',
@@ -124,6 +125,7 @@ sub new {
 		'common.exclusion_addresses' => '127.0.0.1,::1,' . EXCLUDED,
 		'resolver.forward' => $self->{dns}->address,
 		'resolver.deadline' => '3s',
+		@{ $o{conf} || [] },
 	])->start;
 	$self->{sink} = Enma::Sink->new;
 	$self->{mta} = $o{mta}->new(milter => $self->{ $o{socket} || 'inet' }, sink => $self->{sink},
@@ -149,7 +151,7 @@ sub message {
 sub mail_over {
 	my ($self, $client, %o) = @_;
 	my $to = $self->new_recipient;
-	my ($code, $text) = $client->send_mail(from => $o{from}, to => $to, utf8 => $o{utf8},
+	my ($code, $text) = $client->send_mail(from => $o{from}, to => $to, utf8 => $o{utf8}, params => $o{params},
 		data => defined $o{data} ? $o{data} : message(@{ $o{fields} || [] }));
 	die "refused: $code $text\n" if $code ne '250';
 	my $message = $self->{sink}->wait_for($to);

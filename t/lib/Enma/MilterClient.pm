@@ -8,6 +8,7 @@
 #	my $r = $m->eom(i => 'QID');    { code => 'c', text => '', edits => [['i', 0, NAME, VALUE], ['m', 2, NAME, '']] }
 #	$m->abort; $m->quit;
 #	my $r = $m->message(from => '<a@b>', qid => 'Q1', headers => [[NAME => VALUE], ...], body => BYTES);
+#		body => [PIECE, ...] sends that many packets, until one is answered with 's'; $r->{body} holds the answers
 #	my ($message) = apply($r, @headers);    the headers after the edits, as an MTA applies them
 #
 # What the filter asked not to be sent is not sent; what it does not answer is not waited for.  Every read has a
@@ -183,8 +184,12 @@ sub message {
 	$self->data(@qid);
 	$self->header(@$_) for @headers;
 	$self->eoh(@qid);
-	$self->body($o{body} // "hello\r\n");
-	return $self->eom(@qid);
+	my @answers;
+	for my $piece (ref $o{body} ? @{ $o{body} } : $o{body} // "hello\r\n") {
+		push @answers, $self->body($piece);
+		last if $answers[-1] eq 's';
+	}
+	return { %{ $self->eom(@qid) }, body => \@answers };
 }
 
 # The edits in their order on a list of [NAME, VALUE], as both MTAs do it: 'm' counts the fields of that name as received.
