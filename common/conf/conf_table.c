@@ -295,7 +295,8 @@ const struct conf_row conf_rows[] = {
 
 	/* ---- domainkeys ---- */
 	BOOL("domainkeys.auth", domainkeys_auth, 0, "no",
-	    "Verify DomainKeys signatures, DKIM's predecessor; they use rsa-sha1."),
+	    "Verify DomainKeys signatures, DKIM's predecessor. "
+	    "They use rsa-sha1, and keys from 512 bits on are taken (RFC 4870), whatever the settings of DKIM."),
 
 	/* ---- dkimadsp ---- */
 	BOOL("dkimadsp.auth", dkimadsp_auth, CF_ENMA, "no",

@@ -42,8 +42,13 @@ test_defaults(void **state)
 	assert_int_equal(c->exclusion_addresses.n, 2);
 	assert_string_equal(c->exclusion_addresses.v[0], "127.0.0.1");
 	assert_string_equal(c->exclusion_addresses.v[1], "::1");
-	assert_true(c->spf_auth && c->spf_explog && c->spf_check_helo && c->sidf_auth && c->sidf_explog && c->dkim_auth && c->dkimadsp_auth);
+	assert_true(c->spf_auth && c->spf_explog && c->spf_check_helo && c->sidf_auth && c->sidf_explog && c->dkim_auth);
 	assert_false(c->exclude_authenticated || c->spf_received_header || c->dkim_accept_expired_signature || c->dkim_rfc4871_compatible);
+	assert_false(c->dkim_accept_future_signature || c->dkim_accept_sha1 || c->domainkeys_auth || c->dkimadsp_auth || c->dkimadsp_atps);
+	assert_int_equal(c->dkim_min_rsa_bits, 1024);
+	assert_int_equal(c->dkim_clock_skew, 300);
+	assert_int_equal(c->dkim_l_tag, CONF_L_POLICY);
+	assert_int_equal(c->dkim_must_be_signed.n, 0);
 	assert_int_equal(c->spf_void_limit, 2);
 	assert_int_equal(c->dkim_signheader_limit, 10);
 	gethostname(host, sizeof host);
@@ -752,8 +757,7 @@ test_warnings(void **state)
 		{ "milter.postfix: yes\n", "warn.conf:1: warning: milter.postfix is no longer needed and has no effect\n" },
 		{ "milter.sendmail813: no\n", "warn.conf:1: warning: milter.sendmail813 is no longer needed and has no effect\n" },
 		{ "sidf.auth: no\n", "warn.conf:1: warning: sidf.auth has no effect in this version\n" },
-		{ "dkim.signheader_limit: 3\n", "warn.conf:1: warning: dkim.signheader_limit has no effect in this version\n" },
-		{ "dkimadsp.auth: no\n", "warn.conf:1: warning: dkimadsp.auth has no effect in this version\n" },
+		{ "dkim.signheader_limit: 3\n", "" },
 		{ "cache.path: /tmp/cache\ncache.enabled: no\n", "" },
 		{ "resolver.deadline: 29999ms\n", "" },
 		{ "resolver.deadline: 30s\n", "warn.conf:1: warning: resolver.deadline: Postfix gives up" },

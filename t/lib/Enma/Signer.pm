@@ -17,6 +17,7 @@ use strict;
 use warnings;
 
 use Cwd qw(abs_path);
+use IO::Socket::UNIX;
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 
@@ -129,7 +130,8 @@ sub start_opendkim {
 	my $program = opendkim_command();
 	my $pid = spawn(cmd => [$program->{cmd}, '-f', '-x', "$base/conf"], env => $program->{env}, log => "$base/log");
 	at_end(sub { Enma::Proc::stop($pid, signal => 'KILL') });	# asked politely it takes 5 s
-	wait_until(20, sub { -S "$base/socket" || !is_alive($pid) }, 'OpenDKIM does not start');
+	# The socket is there before somebody listens.
+	wait_until(20, sub { IO::Socket::UNIX->new(Peer => "$base/socket") || !is_alive($pid) }, 'OpenDKIM does not start');
 	die 'OpenDKIM: ', slurp("$base/log") if !is_alive($pid);
 	return { pid => $pid, address => "unix:$base/socket", log => "$base/log" };
 }
