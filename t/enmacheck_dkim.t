@@ -17,7 +17,7 @@ my $dir = work_dir();
 
 sub check {
 	my ($stdin, @args) = ref $_[0] ? (${ +shift }, @_) : (undef, @_);
-	my ($status, $text) = run_command(seconds => 120, cmd => [$tool, @args], defined $stdin ? (stdin => $stdin) : ());
+	my ($status, $text) = run_command(seconds => 300, cmd => [$tool, @args], defined $stdin ? (stdin => $stdin) : ());
 	return ($status & 127 ? "signal " . ($status & 127) : $status >> 8, $text);
 }
 
@@ -640,12 +640,16 @@ for my $case (
 	# 100 MB without a line end, then the largest file and one byte more (holes: nothing is written)
 	my $head = message('', sign(\@fields, 'x', @h), @fields);
 	spew("$dir/huge.eml", $head);
-	truncate "$dir/huge.eml", 100_000_000 or die $!;
-	my $r = dkim_file("$dir/huge.eml");
-	is $r->{signatures}[0]{reason}, 'body hash did not verify', '100 MB';
-	is $r->{body_bytes}, 100_000_000 - length $head, '... all read';
-	truncate "$dir/huge.eml", 256 << 20 or die $!;
-	is dkim_file("$dir/huge.eml")->{body_bytes}, (256 << 20) - length $head, 'the largest file';
+	SKIP: {
+		# enmacheck has no other thread
+		skip 'files of 100 MB and more take minutes under the sanitizer of threads', 5 if ($ENV{SAN} || '') =~ /thread/;
+		truncate "$dir/huge.eml", 100_000_000 or die $!;
+		my $r = dkim_file("$dir/huge.eml");
+		is $r->{signatures}[0]{reason}, 'body hash did not verify', '100 MB';
+		is $r->{body_bytes}, 100_000_000 - length $head, '... all read';
+		truncate "$dir/huge.eml", 256 << 20 or die $!;
+		is dkim_file("$dir/huge.eml")->{body_bytes}, (256 << 20) - length $head, 'the largest file';
+	}
 	truncate "$dir/huge.eml", (256 << 20) + 1 or die $!;
 	my ($code, $text) = check('dkim', @zone, "$dir/huge.eml");
 	is $code, 65, 'one byte more';
